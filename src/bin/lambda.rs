@@ -1,0 +1,129 @@
+//! The function: all that this crate knows of Lambda.
+
+#![recursion_limit = "256"] // the SDK's futures nest deeply
+
+use std::future::poll_fn;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::task::Poll;
+
+use cognito_sender::config::{Config, InvalidConfig, environment};
+use cognito_sender::{Clients, Error, Outcome, Report, Sender};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::{Value, json};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// On the multi-thread runtime, or `aws-esdk` would make a thread, a runtime
+/// and a connection to KMS for every code (see `cognito_sender::code`).
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+async fn main() -> ExitCode {
+    log_to_stdout();
+    let config = match Config::read(environment) {
+        Ok(config) => config,
+        Err(invalid) => {
+            report_failed_init(&invalid).await;
+            return ExitCode::FAILURE;
+        }
+    };
+    let clients = Clients::new(&config).await;
+    let sender = Arc::new(Sender::new(config, clients).await);
+    sender.start_probes();
+    let handler = service_fn(|event| answer(Arc::clone(&sender), event));
+    match lambda_runtime::run(handler).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the Lambda Runtime API failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn answer(sender: Arc<Sender>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+    let mut report = Report::new(&event.context.request_id);
+    let result = caught(sender.handle(&event.payload, &mut report)).await;
+    let Some(result) = result else {
+        return Err(Diagnostic {
+            error_type: "InternalError".to_owned(),
+            error_message: "a bug: please report it with the log line above".to_owned(),
+        });
+    };
+    print(&report.line(&result));
+    match (result, report.channel()) {
+        (Ok(outcome), Some(channel)) => Ok(outcome.to_json(channel)),
+        (Ok(_), None) => Ok(Value::Null),
+        (Err(error), _) => Err(diagnostic(&error)),
+    }
+}
+
+/// `None` if it panicked. A panic's own text may quote what the code held, so
+/// Lambda must not see it; the hook of [`log_to_stdout`] logs where it was.
+async fn caught(
+    handling: impl Future<Output = Result<Outcome, Error>>,
+) -> Option<Result<Outcome, Error>> {
+    let mut handling = pin!(handling);
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context)))
+            .map_or(Poll::Ready(None), |poll| poll.map(Some))
+    })
+    .await
+}
+
+/// Lambda shows `errorType` and `errorMessage`; the names are stable.
+fn diagnostic(error: &Error) -> Diagnostic {
+    Diagnostic {
+        error_type: error.name().to_owned(),
+        error_message: error.to_string(),
+    }
+}
+
+/// JSON lines at `AWS_LAMBDA_LOG_LEVEL`. That level is ours alone: below WARN,
+/// `lambda_runtime` would print whole events.
+fn log_to_stdout() {
+    let level = environment("AWS_LAMBDA_LOG_LEVEL")
+        .and_then(|level| Level::from_str(&level).ok())
+        .unwrap_or(Level::INFO);
+    let filter = Targets::new()
+        .with_target("cognito_sender", level)
+        .with_target("bootstrap", level)
+        .with_default(level.min(Level::WARN));
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().json().flatten_event(true))
+        .with(filter)
+        .init();
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "panicked");
+    }));
+}
+
+fn print(line: &str) {
+    // If stdout is gone there is nobody left to tell.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Tells Lambda, which shows it to whoever deploys, and the log.
+async fn report_failed_init(invalid: &InvalidConfig) {
+    tracing::error!(errorType = "InvalidConfiguration", "{invalid}");
+    if environment("AWS_LAMBDA_RUNTIME_API").is_none() {
+        return;
+    }
+    let request = lambda_runtime_api_client::build_request()
+        .method("POST")
+        .uri("/2018-06-01/runtime/init/error")
+        .header("lambda-runtime-function-error-type", "InvalidConfiguration")
+        .body(lambda_runtime_api_client::body::Body::from(
+            json!({"errorType": "InvalidConfiguration", "errorMessage": invalid.to_string()})
+                .to_string(),
+        ));
+    if let Ok(request) = request {
+        let client = lambda_runtime_api_client::PooledClient::builder().build();
+        let _ = client.call(request).await;
+    }
+}

@@ -1,0 +1,297 @@
+//! What went wrong, sorted by who can do something about it.
+//!
+//! An [`Error`] means: an operator should know, and another try is harmless.
+//! Lambda retries it and, in the end, drops or keeps the event. What nobody
+//! needs to mend is no error but a [`Withheld`](crate::Outcome::Withheld)
+//! outcome.
+//!
+//! No error repeats what a service or an event said: such texts hold addresses,
+//! and a hostile endpoint could make them hold a code. The service's error code
+//! and request id are there to look it up with.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::code::Unopened;
+use crate::event::UserPoolId;
+
+/// Why an event ended in an error. [`Error::name`] is stable: alarms and
+/// queries match it.
+#[derive(Debug)]
+pub enum Error {
+    /// No event of a custom sender trigger.
+    InvalidEvent(&'static str),
+    /// The code could not be opened.
+    DecryptFailed(Unopened),
+    /// The code was sealed for another user pool than the event's, or the
+    /// event's pool is not among those served.
+    UserPoolMismatch {
+        /// The pool that the event names.
+        event: UserPoolId,
+        /// Whether `USER_POOL_IDS` refused it, before the code was opened.
+        not_served: bool,
+    },
+    /// KMS did not open the data key.
+    Kms(Fault),
+    /// SNS did not take the message.
+    Sms(Fault),
+    /// SES did not take the message.
+    Email(Fault),
+    /// Cognito did not tell the user's address.
+    UserLookup(Fault),
+}
+
+impl Error {
+    /// The stable name: Lambda's `errorType`.
+    pub fn name(&self) -> &'static str {
+        use FaultKind::{Denied, Rejected, Throttled, Unavailable};
+        match self {
+            Self::InvalidEvent(_) => "InvalidEvent",
+            Self::DecryptFailed(_) => "DecryptFailed",
+            Self::UserPoolMismatch { .. } => "UserPoolMismatch",
+            Self::Kms(fault) => match fault.kind {
+                Throttled => "KmsThrottled",
+                Unavailable => "KmsUnavailable",
+                Denied => "KmsDenied",
+                Rejected => "KmsRejected",
+            },
+            Self::Sms(fault) => match fault.kind {
+                Throttled => "SmsThrottled",
+                Unavailable => "SmsUnavailable",
+                Denied => "SmsDenied",
+                Rejected => "SmsRejected",
+            },
+            Self::Email(fault) => match fault.kind {
+                Throttled => "EmailThrottled",
+                Unavailable => "EmailUnavailable",
+                Denied => "EmailDenied",
+                Rejected => "EmailRejected",
+            },
+            Self::UserLookup(fault) => match fault.kind {
+                Throttled => "UserLookupThrottled",
+                Unavailable => "UserLookupUnavailable",
+                Denied => "UserLookupDenied",
+                Rejected => "UserLookupRejected",
+            },
+        }
+    }
+
+    /// What to do about it, in one sentence.
+    fn remedy(&self) -> &'static str {
+        use FaultKind::{Denied, Rejected, Throttled, Unavailable};
+        match self {
+            Self::InvalidEvent(_) | Self::DecryptFailed(_) => "",
+            Self::UserPoolMismatch { not_served, .. } => {
+                if *not_served {
+                    "Add the pool to USER_POOL_IDS, or detach this function from it"
+                } else {
+                    "Nothing was sent. Find out who invokes this function with codes of another pool"
+                }
+            }
+            Self::Kms(fault) => match fault.kind {
+                Throttled => "Ask for a higher KMS request quota in this Region",
+                Unavailable => "KMS is in trouble or not reachable; Lambda tries again",
+                Denied => {
+                    "Allow the function's role kms:Decrypt on KMS_KEY_ARN, for the encryption \
+                     context userpool-id of this pool, in its policy and in the key's"
+                }
+                Rejected => {
+                    "Look at the key KMS_KEY_ARN: it must be enabled, not pending deletion, and \
+                     the very key that the user pool's LambdaConfig names"
+                }
+            },
+            Self::Sms(fault) => match fault.kind {
+                Throttled => "Lower the function's concurrency, or ask for a higher SNS quota",
+                Unavailable => "SNS is in trouble or not reachable; Lambda tries again",
+                Denied => {
+                    "Allow the function's role sns:Publish to phone numbers; where the number has \
+                     a resource policy, allow sns.amazonaws.com there"
+                }
+                Rejected => {
+                    "Check SMS_ORIGINATION, SMS_MAX_PRICE, SMS_IN_ENTITY_ID and SMS_IN_TEMPLATE_ID"
+                }
+            },
+            Self::Email(fault) => match fault.kind {
+                Throttled => {
+                    "The SES sending rate or daily quota is used up; lower the function's \
+                     concurrency, or ask for more"
+                }
+                Unavailable => "SES is in trouble or not reachable; Lambda tries again",
+                Denied => {
+                    "Allow the function's role ses:SendEmail on the identity of EMAIL_FROM (in the \
+                     sandbox also on the recipient's) and on the configuration set"
+                }
+                Rejected => {
+                    "Check that the identity of EMAIL_FROM is verified in EMAIL_REGION, that \
+                     sending is enabled, and that EMAIL_CONFIGURATION_SET exists"
+                }
+            },
+            Self::UserLookup(fault) => match fault.kind {
+                Throttled => "Ask for a higher quota of cognito-idp:AdminGetUser",
+                Unavailable => "Cognito is in trouble or not reachable; Lambda tries again",
+                Denied => "Allow the function's role cognito-idp:AdminGetUser on the pool",
+                Rejected => "Check that the pool of the event is in the function's Region",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidEvent(what) => return f.write_str(what),
+            Self::DecryptFailed(unopened) => return unopened.fmt(f),
+            Self::UserPoolMismatch {
+                event,
+                not_served: true,
+            } => {
+                write!(f, "user pool {event} is not in USER_POOL_IDS")
+            }
+            Self::UserPoolMismatch { event, .. } => {
+                write!(
+                    f,
+                    "the code was not sealed for the event's user pool {event}"
+                )
+            }
+            Self::Kms(fault) | Self::Sms(fault) | Self::Email(fault) | Self::UserLookup(fault) => {
+                fault.fmt(f)
+            }
+        }?;
+        write!(f, ". {}.", self.remedy())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What an AWS service answered instead of doing what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The operation, as `SNS Publish`.
+    pub operation: &'static str,
+    /// Who can do something about it.
+    pub kind: FaultKind,
+    /// The service's error code, if it answered.
+    pub code: Option<String>,
+    /// The service's request id, if it answered.
+    pub request_id: Option<String>,
+}
+
+/// Who can do something about a [`Fault`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Too many calls: time cures it.
+    Throttled,
+    /// Not reached, timed out, or 5xx: time cures it.
+    Unavailable,
+    /// Not allowed: a policy must be mended.
+    Denied,
+    /// Anything else that the service would refuse again.
+    Rejected,
+}
+
+impl Fault {
+    /// Sorts what an SDK client returned. By error code rather than by
+    /// variant: `Publish`, for one, models no throttling error.
+    pub(crate) fn new<E>(operation: &'static str, error: &SdkError<E, Response>) -> Self
+    where
+        E: ProvideErrorMetadata,
+    {
+        let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
+        let code = metadata.and_then(|metadata| metadata.code());
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        Self {
+            operation,
+            kind: FaultKind::of(code, status),
+            code: code.map(printable),
+            request_id: metadata
+                .and_then(|metadata| metadata.extra("aws_request_id"))
+                .map(printable),
+        }
+    }
+}
+
+impl FaultKind {
+    pub(crate) fn of(code: Option<&str>, status: Option<u16>) -> Self {
+        match (code, status) {
+            (Some(code), _) if is_throttling(code) => Self::Throttled,
+            (Some(code), _) if is_denial(code) => Self::Denied,
+            (_, Some(429)) => Self::Throttled,
+            (_, Some(401 | 403)) => Self::Denied,
+            (_, Some(500..)) | (_, None) => Self::Unavailable,
+            // An answer that could not be read: cut, or not the service's.
+            (None, _) => Self::Unavailable,
+            _ => Self::Rejected,
+        }
+    }
+
+    /// Whether a later try may fare better by itself.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            FaultKind::Throttled => "was throttled",
+            FaultKind::Unavailable => "got no good answer in time",
+            FaultKind::Denied => "was denied",
+            FaultKind::Rejected => "was rejected",
+        };
+        write!(f, "{} {what}", self.operation)?;
+        match (&self.code, &self.request_id) {
+            (Some(code), Some(id)) => write!(f, " ({code}, request {id})"),
+            (Some(code), None) => write!(f, " ({code})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_throttling(code: &str) -> bool {
+    // SES says TooManyRequestsException for its sending rate and
+    // LimitExceededException for the day's quota.
+    code.starts_with("Throttl")
+        || code.starts_with("TooManyRequests")
+        || code.starts_with("RequestThrottled")
+        || matches!(
+            code,
+            "RequestLimitExceeded"
+                | "LimitExceededException"
+                | "BandwidthLimitExceeded"
+                | "KMSThrottlingException"
+                | "KMSThrottling"
+                | "SlowDown"
+                | "ProvisionedThroughputExceededException"
+        )
+}
+
+fn is_denial(code: &str) -> bool {
+    code.starts_with("AccessDenied")
+        || code.starts_with("AuthorizationError")
+        || code.starts_with("NotAuthorized")
+        || code.starts_with("ExpiredToken")
+        || code.starts_with("KMSAccessDenied")
+        || matches!(
+            code,
+            "UnrecognizedClientException"
+                | "InvalidClientTokenId"
+                | "InvalidSignatureException"
+                | "SignatureDoesNotMatch"
+                | "MissingAuthenticationToken"
+                | "OptInRequired"
+                | "KMSOptInRequired"
+        )
+}
+
+/// A code or id from outside, cut to what such a thing looks like.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        .take(64)
+        .collect()
+}

@@ -1,0 +1,60 @@
+//! Delivers Amazon Cognito's codes: a Lambda function for the
+//! `CustomSMSSender` and `CustomEmailSender` triggers.
+//!
+//! # The way of a message
+//!
+//! ```text
+//! Value --parse--> Request --open--> Secret --compose--> Message --deliver--> Outcome
+//! (JSON)  event.rs           code.rs          message.rs           sms.rs | email.rs
+//! ```
+//!
+//! 1. [`event`] reads Cognito's JSON into a [`Request`]: channel, occasion,
+//!    sealed code, and the user's attributes, which are hostile.
+//! 2. [`destination`] parses the phone number or address, once; [`country`]
+//!    tells a number's country.
+//! 3. [`code`] opens the sealed code with the AWS Encryption SDK and KMS, and
+//!    sees that it was sealed for the event's user pool.
+//! 4. [`sandbox`] tells whether the account may reach the destination at all,
+//!    [`routing`] from which number or sender ID. Both were asked of the
+//!    account beforehand, beside the function's start (`probe`).
+//! 5. [`message`] finds the words.
+//! 6. [`sms`] and [`email`] hand them to SNS and SES, and know what those
+//!    services' errors mean.
+//!
+//! [`sender`] is that pipeline. It ends in an [`Outcome`], a value: sent,
+//! or withheld for a reason ([`outcome`]); or in an [`Error`], which an
+//! operator should know of ([`error`]). [`report`] tells each event's story in
+//! one log line.
+//!
+//! Around it: [`config`] reads the environment, once; [`clients`] makes the AWS
+//! clients. `bin/lambda.rs` is all that knows of Lambda, `bin/cli` all that
+//! knows of a terminal, and `local` is an AWS of one's own on loopback, for
+//! tries and tests.
+
+pub mod clients;
+pub mod code;
+pub mod config;
+pub mod country;
+pub mod destination;
+pub mod email;
+pub mod error;
+pub mod event;
+#[cfg(feature = "cli")]
+pub mod local;
+pub mod message;
+pub mod outcome;
+mod probe;
+pub mod report;
+pub mod routing;
+pub mod sandbox;
+pub mod sender;
+pub mod sms;
+
+pub use clients::Clients;
+pub use code::Secret;
+pub use config::Config;
+pub use error::Error;
+pub use event::Request;
+pub use outcome::{Outcome, Reason};
+pub use report::Report;
+pub use sender::Sender;

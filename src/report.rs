@@ -1,0 +1,228 @@
+//! What an event's one log line says: for the one who searches, never for the
+//! one who snoops.
+//!
+//! The line is a log record and a metric at once (CloudWatch embedded metric
+//! format), so that metrics cost no call and every point on a graph leads to
+//! its events. It holds no secret, no full destination, and nothing that the
+//! user typed.
+
+use std::time::{Instant, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use serde_json::{Map, Value, json};
+
+use crate::country::Country;
+use crate::destination::{EmailAddress, PhoneNumber};
+use crate::error::Error;
+use crate::event::{Channel, Request};
+use crate::outcome::Outcome;
+
+/// The metrics' namespace.
+pub const NAMESPACE: &str = "CognitoSender";
+
+/// What takes time.
+#[derive(Debug, Clone, Copy)]
+pub enum Stage {
+    /// Opening the code, KMS's answer included.
+    Decrypt,
+    /// Waiting for what the account tells: sandbox, numbers.
+    Account,
+    /// SNS's or SES's answer.
+    Send,
+}
+
+/// What was sent all the same, though a question stayed open.
+#[derive(Debug, Clone, Copy)]
+pub enum Doubt {
+    /// Whether the sandbox lets it through.
+    SandboxUnknown,
+    /// Which numbers the account has.
+    OriginationUnknown,
+}
+
+/// What happened to one event, gathered on its way.
+pub struct Report {
+    started: Instant,
+    request_id: String,
+    about: Option<About>,
+    destination: Option<String>,
+    country: Option<Country>,
+    stages: Map<String, Value>,
+    doubts: Vec<&'static str>,
+}
+
+struct About {
+    channel: Channel,
+    occasion: &'static str,
+    user_pool: String,
+    client_id: Option<String>,
+    region: String,
+}
+
+impl Report {
+    /// Begins with the arrival of an event. `request_id` is Lambda's.
+    pub fn new(request_id: &str) -> Self {
+        Self {
+            started: Instant::now(),
+            request_id: crate::error::printable(request_id),
+            about: None,
+            destination: None,
+            country: None,
+            stages: Map::new(),
+            doubts: Vec::new(),
+        }
+    }
+
+    pub(crate) fn request(&mut self, request: &Request, region: &str) {
+        self.about = Some(About {
+            channel: request.channel,
+            occasion: request.occasion.name(),
+            user_pool: request.user_pool.as_str().to_owned(),
+            client_id: request.client_id.as_deref().map(crate::error::printable),
+            region: region.to_owned(),
+        });
+    }
+
+    pub(crate) fn phone_number(&mut self, to: &PhoneNumber) {
+        self.destination = Some(to.to_string());
+        self.country = to.country();
+    }
+
+    pub(crate) fn email_address(&mut self, to: &EmailAddress) {
+        self.destination = Some(to.to_string());
+    }
+
+    pub(crate) fn spent(&mut self, stage: Stage, since: Instant) {
+        let name = match stage {
+            Stage::Decrypt => "decryptMs",
+            Stage::Account => "accountMs",
+            Stage::Send => "sendMs",
+        };
+        self.stages.insert(name.to_owned(), milliseconds(since));
+    }
+
+    pub(crate) fn doubt(&mut self, doubt: Doubt) {
+        self.doubts.push(match doubt {
+            Doubt::SandboxUnknown => "SandboxUnknown",
+            Doubt::OriginationUnknown => "OriginationUnknown",
+        });
+    }
+
+    /// The channel, once the event has told it.
+    pub fn channel(&self) -> Option<Channel> {
+        self.about.as_ref().map(|about| about.channel)
+    }
+
+    /// The country of the destination, once known.
+    pub fn country(&self) -> Option<Country> {
+        self.country
+    }
+
+    /// The log line, as JSON without a line break.
+    pub fn line(&self, result: &Result<Outcome, Error>) -> String {
+        let mut line = Map::new();
+        let mut put = |name: &str, value: Value| {
+            if !value.is_null() {
+                line.insert(name.to_owned(), value);
+            }
+        };
+        let about = self.about.as_ref();
+        let now = DateTime::from(SystemTime::now());
+        let (level, outcome) = match result {
+            Ok(Outcome::Withheld(_)) => ("WARN", "withheld"),
+            Ok(outcome) => ("INFO", outcome.name()),
+            Err(_) => ("ERROR", "error"),
+        };
+        put("timestamp", json!(rfc_3339(now)));
+        put("level", json!(level));
+        put("requestId", json!(self.request_id));
+        put("message", json!(self.summary(result)));
+        put("outcome", json!(outcome));
+        if let Some(about) = about {
+            put("channel", json!(about.channel.name()));
+            put("occasion", json!(about.occasion));
+            put("userPoolId", json!(about.user_pool));
+            put("clientId", json!(about.client_id));
+            put("region", json!(about.region));
+        }
+        put(
+            "country",
+            json!(self.country.map(|country| country.to_string())),
+        );
+        put("destination", json!(self.destination));
+        match result {
+            Ok(Outcome::Sent { message_id }) => put("messageId", json!(message_id)),
+            Ok(Outcome::Withheld(reason)) => {
+                put("reason", json!(reason.name()));
+                if let Some(about) = about {
+                    put("advice", json!(reason.advice(about.channel, &about.region)));
+                }
+            }
+            Ok(Outcome::Duplicate) => (),
+            Err(error) => put("errorType", json!(error.name())),
+        }
+        put("durationMs", milliseconds(self.started));
+        for (name, value) in &self.stages {
+            put(name, value.clone());
+        }
+        put("Messages", json!(1));
+        for doubt in &self.doubts {
+            put(doubt, json!(1));
+        }
+        put("_aws", self.metrics(now, result));
+        Value::Object(line).to_string()
+    }
+
+    fn summary(&self, result: &Result<Outcome, Error>) -> String {
+        let to = self.destination.as_deref().unwrap_or("no destination");
+        match result {
+            Ok(Outcome::Sent { .. }) => format!("sent to {to}"),
+            Ok(Outcome::Duplicate) => format!("sent before to {to}"),
+            Ok(Outcome::Withheld(reason)) => format!("withheld from {to}: {}", reason.name()),
+            Err(error) => format!("{}: {error}", error.name()),
+        }
+    }
+
+    /// The `_aws` member: which of the line's members are metrics, and by what
+    /// they are told apart (CloudWatch guide, "Embedded metric format
+    /// specification").
+    fn metrics(&self, now: DateTime, result: &Result<Outcome, Error>) -> Value {
+        let mut dimensions = vec![json!(["outcome"])];
+        if self.about.is_some() {
+            dimensions.push(json!(["channel", "outcome"]));
+            dimensions.push(json!(["channel", "occasion", "outcome"]));
+        }
+        match result {
+            Ok(Outcome::Withheld(_)) => dimensions.push(json!(["channel", "reason"])),
+            Err(_) => dimensions.push(json!(["errorType"])),
+            Ok(_) => (),
+        }
+        let mut metrics = vec![
+            json!({"Name": "Messages", "Unit": "Count"}),
+            json!({"Name": "durationMs", "Unit": "Milliseconds"}),
+        ];
+        for stage in self.stages.keys() {
+            metrics.push(json!({"Name": stage, "Unit": "Milliseconds"}));
+        }
+        for doubt in &self.doubts {
+            metrics.push(json!({"Name": doubt, "Unit": "Count"}));
+        }
+        json!({
+            "Timestamp": now.to_millis().unwrap_or_default(),
+            "CloudWatchMetrics": [
+                {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}
+            ],
+        })
+    }
+}
+
+/// Milliseconds to a tenth: noise beyond that.
+fn milliseconds(since: Instant) -> Value {
+    json!((since.elapsed().as_secs_f64() * 10_000.0).round() / 10.0)
+}
+
+/// As Lambda's own JSON logs have it.
+fn rfc_3339(time: DateTime) -> Option<String> {
+    time.fmt(Format::DateTime).ok()
+}

@@ -1,0 +1,140 @@
+//! Destination country -> origination identity.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sns::types::{NumberCapability, RouteType};
+
+use crate::clients::Clients;
+use crate::config::{Origination, OriginationIdentity};
+use crate::country::Country;
+use crate::error::Fault;
+use crate::probe::{Probe, Reading};
+
+/// Numbers are bought and registered in days, not minutes.
+const FRESH: Duration = Duration::from_secs(900);
+/// SNS allows one listing a second for the whole account.
+const FRESH_WHEN_UNKNOWN: Duration = Duration::from_secs(60);
+
+/// From where to send to a country.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// From this identity.
+    From(OriginationIdentity),
+    /// The account has none for the country: SNS chooses a shared one.
+    ChosenBySns,
+    /// SNS chooses, since the account's numbers could not be read.
+    Unknown,
+    /// From nowhere: carriers drop what has no registered number.
+    None,
+}
+
+/// A number that the account may send from.
+struct Number {
+    country: Country,
+    number: String,
+}
+
+/// The account's routes.
+pub struct Routing {
+    origination: Origination,
+    sns: aws_sdk_sns::Client,
+    /// `None` when the account did not tell.
+    discovered: Probe<Option<Vec<Number>>>,
+}
+
+impl Routing {
+    /// Routes as configured, or as the account will tell.
+    pub fn new(origination: Origination, clients: &Clients) -> Self {
+        Self {
+            origination,
+            sns: clients.sns.clone(),
+            discovered: Probe::new(),
+        }
+    }
+
+    /// Learns the account's numbers now, for the first message's sake.
+    pub(crate) async fn probe(&self) {
+        if self.origination == Origination::Discovered {
+            self.numbers().await;
+        }
+    }
+
+    /// From where to send to `country`; `None` is a number of no country.
+    pub async fn to(&self, country: Option<Country>) -> Route {
+        let identity = match &self.origination {
+            Origination::Explicit {
+                countries,
+                elsewhere,
+            } => {
+                let own = countries
+                    .iter()
+                    .find(|(known, _)| Some(*known) == country)
+                    .map(|(_, identity)| identity);
+                own.or(elsewhere.as_ref())
+                    .filter(|identity| country.is_none_or(|country| identity.is_taken_by(country)))
+                    .cloned()
+            }
+            Origination::Discovered => match self.numbers().await.as_ref() {
+                Some(numbers) => numbers
+                    .iter()
+                    .find(|number| Some(number.country) == country)
+                    .map(|number| OriginationIdentity::Number(number.number.clone())),
+                None => return Route::Unknown,
+            },
+        };
+        match identity {
+            Some(identity) => Route::From(identity),
+            None if country.is_some_and(|country| country.as_str() == "US") => Route::None,
+            None => Route::ChosenBySns,
+        }
+    }
+
+    async fn numbers(&self) -> Arc<Option<Vec<Number>>> {
+        self.discovered
+            .get(async || match self.fetch().await {
+                Ok(numbers) => Reading {
+                    value: Some(numbers),
+                    fresh_for: FRESH,
+                },
+                Err(fault) => {
+                    tracing::warn!(%fault, "the account's numbers are unknown: SNS chooses");
+                    Reading {
+                        value: None,
+                        fresh_for: FRESH_WHEN_UNKNOWN,
+                    }
+                }
+            })
+            .await
+    }
+
+    async fn fetch(&self) -> Result<Vec<Number>, Fault> {
+        let mut pages = self
+            .sns
+            .list_origination_numbers()
+            .max_results(30)
+            .into_paginator()
+            .send();
+        let mut numbers = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Fault::new("SNS ListOriginationNumbers", &error))?;
+            for number in page.phone_numbers.unwrap_or_default() {
+                let usable = number.status() == Some("ACTIVE")
+                    && number.route_type() == Some(&RouteType::Transactional)
+                    && number
+                        .number_capabilities()
+                        .contains(&NumberCapability::Sms);
+                let country = number
+                    .iso2_country_code()
+                    .and_then(|code| code.parse().ok());
+                if let (true, Some(country), Some(number)) = (usable, country, number.phone_number)
+                {
+                    numbers.push(Number { country, number });
+                }
+            }
+        }
+        // A short code carries the most; the account's order decides the rest.
+        numbers.sort_by_key(|number| number.number.trim_start_matches('+').len() > 8);
+        Ok(numbers)
+    }
+}

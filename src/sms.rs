@@ -1,0 +1,104 @@
+//! Message -> SNS `Publish`, and what SNS's errors mean.
+
+use aws_sdk_sns::error::SdkError;
+use aws_sdk_sns::operation::publish::PublishError;
+use aws_sdk_sns::types::MessageAttributeValue;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::config::{OriginationIdentity, SmsConfig};
+use crate::destination::PhoneNumber;
+use crate::error::{Error, Fault};
+use crate::message::SmsMessage;
+use crate::outcome::{Outcome, Reason};
+use crate::routing::Route;
+
+/// Sends through SNS.
+pub struct Sms {
+    sns: aws_sdk_sns::Client,
+    config: SmsConfig,
+}
+
+impl Sms {
+    /// A sender with the settings of `config`.
+    pub fn new(sns: aws_sdk_sns::Client, config: SmsConfig) -> Self {
+        Self { sns, config }
+    }
+
+    /// Publishes one message, always as `Transactional` (SNS's default is
+    /// `Promotional`), from one identity or from SNS's choice, never from a
+    /// sender ID and a number together.
+    ///
+    /// # Errors
+    /// [`Error::Sms`]: what an operator must mend, or what time cures.
+    pub async fn send(
+        &self,
+        to: &PhoneNumber,
+        route: &Route,
+        message: &SmsMessage,
+    ) -> Result<Outcome, Error> {
+        let mut publish = self
+            .sns
+            .publish()
+            .phone_number(to.expose())
+            .message(message.text.expose())
+            .message_attributes("AWS.SNS.SMS.SMSType", string("Transactional"));
+        publish = match route {
+            Route::From(OriginationIdentity::Number(number)) => {
+                publish.message_attributes("AWS.MM.SMS.OriginationNumber", string(number))
+            }
+            Route::From(OriginationIdentity::SenderId(id)) => {
+                publish.message_attributes("AWS.SNS.SMS.SenderID", string(id))
+            }
+            Route::ChosenBySns | Route::Unknown | Route::None => publish,
+        };
+        if let Some(price) = &self.config.max_price {
+            publish = publish.message_attributes("AWS.SNS.SMS.MaxPrice", string(price));
+        }
+        let to_india = to.country().is_some_and(|country| country.as_str() == "IN");
+        if let (true, Some(india)) = (to_india, &self.config.india) {
+            publish = publish
+                .message_attributes("AWS.MM.SMS.EntityId", string(&india.entity_id))
+                .message_attributes("AWS.MM.SMS.TemplateId", string(&india.template_id));
+        }
+        match publish.send().await {
+            Ok(published) => Ok(Outcome::Sent {
+                message_id: published.message_id.unwrap_or_default(),
+            }),
+            Err(error) => refusal(&error).map_or_else(
+                || Err(Error::Sms(Fault::new("SNS Publish", &error))),
+                |reason| Ok(Outcome::Withheld(reason)),
+            ),
+        }
+    }
+}
+
+/// The refusals that concern the destination alone, and that no retry and no
+/// operator cures. SNS puts them all under `InvalidParameter`, told apart by
+/// its text.
+fn refusal(error: &SdkError<PublishError, Response>) -> Option<Reason> {
+    let error = error.as_service_error()?;
+    let text = error.message().unwrap_or_default();
+    match error.code() {
+        Some("OptedOut") => Some(Reason::OptedOut),
+        Some("InvalidParameter" | "InvalidParameterException") => {
+            if text.contains("opted out") {
+                Some(Reason::OptedOut)
+            } else if text.contains("PhoneNumber") || text.contains("phone number") {
+                Some(Reason::InvalidDestination)
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
+}
+
+fn string(value: &str) -> MessageAttributeValue {
+    #[expect(clippy::expect_used, reason = "data_type is set, on this very line")]
+    MessageAttributeValue::builder()
+        .data_type("String")
+        .string_value(value)
+        .build()
+        .expect("a typed attribute")
+}
