@@ -159,7 +159,8 @@ impl Opener {
     /// An opener with a strict keyring: it opens what was sealed under `key`
     /// and nothing else.
     ///
-    /// `kms` should be made by [`crate::clients`], with [`KmsAnswers`].
+    /// `kms` should be one of [`crate::Clients`], which make KMS's refusals
+    /// known here.
     pub async fn new(kms: aws_sdk_kms::Client, key: &KmsKeyArn) -> Self {
         Self {
             sdk: encryption_sdk(EsdkCommitmentPolicy::RequireEncryptAllowDecrypt),

@@ -2,7 +2,7 @@
 //!
 //! Rules that hold for every text here: what the user typed stands in a text
 //! only where the occasion needs it (a user name, the place of a suspicious
-//! sign-in), and then cut to plain words by [`plain`]; HTML is escaped; no
+//! sign-in), and then cut to plain words; HTML is escaped; no
 //! character touches a temporary password; a subject holds no code, since
 //! locked screens show it.
 

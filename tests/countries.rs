@@ -386,7 +386,10 @@ impl Plan {
 // --- The table is what libphonenumber's answers make --------------------------------------------
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "how its author asks for a new table")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how its author asks for a new table"
+)]
 fn the_table_is_what_libphonenumber_answers() {
     let made = table();
     if std::env::var_os("UPDATE_COUNTRIES").is_some_and(|set| set == "1") {

@@ -2,10 +2,19 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "a test that cannot go on says so by panicking"
 )]
 #![recursion_limit = "256"] // the SDK's futures nest deeply
 
+mod configuration;
 mod countries;
+mod events;
+mod flow;
+mod properties;
+mod routing;
+mod sandbox;
+mod sealed_codes;
+mod secrets;
+mod support;
+mod template;

@@ -175,6 +175,12 @@ impl StandIn {
         self.shared.faults.reset_counts();
     }
 
+    /// Every operation that was called so far, sorted.
+    #[must_use]
+    pub fn operations(&self) -> Vec<String> {
+        self.shared.faults.calls().into_keys().collect()
+    }
+
     /// Makes the key answer, or not.
     pub fn set_key(&self, arn: &str, state: KeyState) {
         self.shared.account().keys.insert(arn.to_owned(), state);
@@ -338,7 +344,7 @@ async fn answer(
         return Ok(shared.runtime.serve_invoke(&parts.headers, &body).await);
     }
     match (parts.method.as_str(), path) {
-        ("GET", "/") => return Ok(page()),
+        ("GET", "/") => return Ok(page(shared)),
         ("GET", "/outbox.json") => {
             return Ok(outbox(shared, parts.uri.query().unwrap_or_default()).await);
         }
@@ -370,7 +376,7 @@ async fn answer(
                 &json!({ "operations": faults.calls(), "connections": faults.connections() }),
             ));
         }
-        ("GET", "/state.json") => return Ok(state(shared)),
+        ("GET", "/state.json") => return Ok(wire::json(200, &state(shared))),
         _ => {}
     }
     match identify(&parts.method, path, &parts.headers, &body) {
@@ -524,13 +530,15 @@ fn operate(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
 }
 
 /// The page, under a policy that lets nothing in but its own script: mail bodies are shown in frames that inherit it.
-fn page() -> Reply {
+fn page(shared: &Shared) -> Reply {
     let nonce = format!("{:032x}", fastrand::u128(..));
-    let mut reply = wire::bytes(
-        200,
-        "text/html; charset=utf-8",
-        PAGE.replace("{{nonce}}", &nonce),
-    );
+    // A message may hold `</script>`; and the data goes in last, so that nothing in it is taken for a placeholder.
+    let start = json!({ "state": state(shared), "outbox": shared.outbox.all() });
+    let start = start.to_string().replace('<', "\\u003c");
+    let page = PAGE
+        .replace("{{nonce}}", &nonce)
+        .replace("{{start}}", &start);
+    let mut reply = wire::bytes(200, "text/html; charset=utf-8", page);
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -591,16 +599,13 @@ async fn outbox(shared: &Shared, query: &str) -> Reply {
     )
 }
 
-fn state(shared: &Shared) -> Reply {
+fn state(shared: &Shared) -> Value {
     let account = shared.account();
-    wire::json(
-        200,
-        &json!({
-            "account": account.id, "smsSandbox": account.sms_sandbox, "emailSandbox": account.email_sandbox,
-            "originationNumbers": account.origination_numbers.iter().map(|own| &own.number).collect::<Vec<_>>(),
-            "regions": shared.faults.regions(),
-        }),
-    )
+    json!({
+        "account": account.id, "smsSandbox": account.sms_sandbox, "emailSandbox": account.email_sandbox,
+        "originationNumbers": account.origination_numbers.iter().map(|own| &own.number).collect::<Vec<_>>(),
+        "regions": shared.faults.regions(),
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! What holds for every input.
+
+use cognito_sender::Config;
+use cognito_sender::Request;
+use cognito_sender::config::{KmsKeyArn, OriginationIdentity};
+use cognito_sender::destination::{EmailAddress, PhoneNumber};
+use cognito_sender::event::UserPoolId;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::KEY;
+
+/// Any JSON, three levels deep.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-zA-Z_]{1,12}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// An event whose members are anything.
+fn any_event() -> impl Strategy<Value = Value> {
+    let source = prop_oneof![
+        "Custom(SMS|Sms|Email)Sender_[A-Za-z]{0,12}".prop_map(Value::from),
+        Just(json!("CustomEmailSender_AccountTakeOverNotification")),
+        any_json(),
+    ];
+    let pool = prop_oneof![Just(json!("us-east-1_AbCdEfGhI")), any_json()];
+    (source, pool, any_json(), any_json(), any_json(), any_json()).prop_map(
+        |(source, pool, name, caller, attributes, code)| {
+            json!({
+                "triggerSource": source, "userPoolId": pool, "userName": name,
+                "callerContext": caller,
+                "request": {"userAttributes": attributes, "code": code, "clientMetadata": name},
+            })
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_json_is_a_request_or_an_error(event in any_json()) {
+        let _ = Request::parse(&event);
+    }
+
+    #[test]
+    fn any_members_make_a_request_or_an_error(event in any_event()) {
+        if let Err(error) = Request::parse(&event) {
+            prop_assert_eq!(error.name(), "InvalidEvent");
+        }
+    }
+
+    #[test]
+    fn a_phone_number_is_e_164_and_prints_with_three_digits_hidden(text in "\\+?[0-9]{0,17}") {
+        let digits = text.strip_prefix('+').unwrap_or("");
+        let valid = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
+        let number = PhoneNumber::parse(&text);
+        prop_assert_eq!(number.is_ok(), valid);
+        if let Ok(number) = number {
+            prop_assert_eq!(number.expose(), &text);
+            let shown = number.to_string().chars().filter(char::is_ascii_digit).count();
+            prop_assert!(shown + 3 <= digits.len(), "{}", number);
+            prop_assert_eq!(format!("{number:?}"), number.to_string());
+        }
+    }
+
+    #[test]
+    fn no_text_is_too_odd_to_be_refused(text in ".{0,400}") {
+        if let Ok(number) = PhoneNumber::parse(&text) {
+            prop_assert!(number.expose().is_ascii());
+        }
+        if let Ok(address) = EmailAddress::parse(&text) {
+            let forbidden = |c: char| c.is_control() || c.is_whitespace() || ",;<>\"()[]\\".contains(c);
+            prop_assert!(!address.expose().contains(forbidden));
+            prop_assert!(address.expose().is_ascii());
+        }
+        let _ = (KmsKeyArn::parse(&text), UserPoolId::parse(&text), OriginationIdentity::parse(&text));
+    }
+
+    #[test]
+    fn an_address_prints_without_its_name(
+        local in "[a-zA-Z0-9._+-]{2,30}",
+        domain in "[a-z0-9]{1,10}(\\.[a-z]{2,6}){1,3}",
+    ) {
+        let text = format!("{local}@{domain}");
+        if let Ok(address) = EmailAddress::parse(&text) {
+            prop_assert_eq!(address.domain(), &domain);
+            prop_assert!(!address.to_string().contains(&local));
+            prop_assert!(address.to_string().ends_with(&domain));
+        }
+    }
+
+    #[test]
+    fn any_environment_is_a_configuration_or_tells_its_problems(
+        values in prop::collection::vec(".{0,60}", 18),
+    ) {
+        let names = [
+            "AWS_REGION", "KMS_KEY_ARN", "USER_POOL_IDS", "SMS_ORIGINATION", "SMS_REGION",
+            "SMS_MAX_PRICE", "SMS_IN_ENTITY_ID", "SMS_IN_TEMPLATE_ID", "EMAIL_FROM",
+            "EMAIL_IDENTITY_ARN", "EMAIL_REPLY_TO", "EMAIL_CONFIGURATION_SET", "EMAIL_REGION",
+            "APP_NAME", "APP_DOMAIN", "DEFAULT_LOCALE", "SANDBOX_CHECK", "AWS_ENDPOINT_URL",
+        ];
+        let read = Config::read(|name| {
+            let at = names.iter().position(|known| *known == name)?;
+            Some(values[at].clone())
+        });
+        if let Err(invalid) = read {
+            prop_assert!(!invalid.0.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_origination_that_is_taken_sends_one_identity(value in "[A-Z=+*,0-9]{0,40}") {
+        let read = Config::read(|name| match name {
+            "AWS_REGION" => Some("us-east-1".to_owned()),
+            "KMS_KEY_ARN" => Some(KEY.to_owned()),
+            "SMS_ORIGINATION" => Some(value.clone()),
+            _ => None,
+        });
+        if let Err(invalid) = read {
+            prop_assert!(invalid.0.iter().all(|problem| problem.variable == "SMS_ORIGINATION"));
+        }
+    }
+}

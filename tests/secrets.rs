@@ -1,0 +1,156 @@
+//! No secret and no full destination in anything that is printed, at the most
+//! talkative level, on any path.
+
+use std::collections::BTreeMap;
+
+use cognito_sender::local::{Answer, Fault, KeyState, Options};
+use cognito_sender::{Clients, Secret};
+use serde_json::Value;
+
+use crate::support::{Function, KEY, Local, event, with};
+
+/// Not 123456, which is in the ARNs of the account 123456789012.
+const CODE: &str = "846207";
+
+const NAMES: [&str; 6] = [
+    "CustomSMSSender_SignUp",
+    "CustomSMSSender_AdminCreateUser",
+    "CustomSMSSender_SignUp.hostile",
+    "CustomEmailSender_Authentication",
+    "CustomEmailSender_SignUp.hostile",
+    "CustomEmailSender_AccountTakeOverNotification",
+];
+
+/// What must not be printed of an event, besides its code.
+fn secrets_of(event: &Value) -> Vec<String> {
+    let attributes = &event["request"]["userAttributes"];
+    let mut secrets: Vec<String> = [
+        "phone_number",
+        "email",
+        "name",
+        "FEEDBACK_TOKEN",
+        "IP_ADDRESS",
+        "ONE_CLICK_LINK_VALID",
+        "ONE_CLICK_LINK_INVALID",
+    ]
+    .iter()
+    .filter_map(|name| attributes[*name].as_str())
+    .filter(|value| !value.is_empty())
+    .map(str::to_owned)
+    .collect();
+    secrets.extend(event["userName"].as_str().map(str::to_owned));
+    let code = event["request"]["code"].as_str().unwrap_or_default();
+    secrets.extend(code.get(..60).map(str::to_owned));
+    secrets
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_printed_holds_a_secret_or_a_full_destination() {
+    let sealer = Local::new(Options::default(), &[]).await;
+    let mut events = Vec::new();
+    for name in NAMES {
+        let event = event(name);
+        events.push(if event["request"]["code"].is_null() {
+            event
+        } else {
+            sealer.sealed(event, CODE).await
+        });
+    }
+    let damaged = with(events[0].clone(), "/request/code", format!("AYAD{CODE}"));
+    let pool = with(events[0].clone(), "/userPoolId", "us-east-1_Another");
+    events.extend([damaged, pool]);
+
+    let talkative = [("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace")];
+    let function = Function::start(Options::default(), &talkative);
+    let address = BTreeMap::from([("email".to_owned(), "user@example.com".to_owned())]);
+    for event in &events {
+        let user = event["userName"].as_str().unwrap();
+        function.aws.set_user(user, address.clone());
+    }
+    let leaky = Fault::Error {
+        status: 400,
+        code: "InvalidParameter".to_owned(),
+        message: format!("{CODE} to +12065550100 user@example.com"),
+    };
+    let mut printed = String::new();
+    let mut answered = 0;
+    let conditions: [(&str, Option<Fault>); 8] = [
+        ("Publish", None),
+        ("Publish", Some(leaky.clone())),
+        ("SendEmail", Some(leaky)),
+        ("Decrypt", Some(Fault::Denied)),
+        ("Decrypt", Some(Fault::Garbage)),
+        ("Publish", Some(Fault::Garbage)),
+        ("SendEmail", Some(Fault::ServerError { status: 500 })),
+        ("AdminGetUser", Some(Fault::Cut)),
+    ];
+    for (operation, fault) in conditions {
+        if let Some(fault) = fault {
+            function.aws.add_fault(operation, fault, None);
+        }
+        for event in &events {
+            printed += &format!("{:?}\n", function.answer(event).await);
+            answered += 1;
+        }
+        function.aws.clear_faults();
+    }
+    function.aws.set_key(KEY, KeyState::Disabled);
+    function.aws.set_sms_sandbox(true);
+    for event in &events {
+        let answer = function.answer(event).await;
+        assert!(!matches!(answer, Answer::InitError { .. }));
+    }
+
+    let secrets: Vec<String> = events.iter().flat_map(secrets_of).collect();
+    assert!(secrets.len() > 20);
+    printed += &function.stop();
+    assert!(printed.lines().count() > 2 * answered);
+    for secret in secrets
+        .iter()
+        .map(String::as_str)
+        .chain([CODE, "2065550100"])
+    {
+        let place = printed
+            .find(secret)
+            .map(|at| &printed[at.saturating_sub(200)..at]);
+        assert_eq!(place, None, "{secret} is printed");
+    }
+}
+
+#[test]
+fn a_secret_prints_as_stars() {
+    assert_eq!(format!("{:?}", Secret::from(CODE)), "***");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_the_pipeline_print_without_secrets() {
+    let local = Local::new(Options::default(), &[]).await;
+    for name in ["CustomSMSSender_SignUp", "CustomEmailSender_SignUp"] {
+        let event = local.sealed(event(name), CODE).await;
+        let (result, line) = local.handle(&event).await;
+        let printed = format!("{result:?} {line}");
+        assert!(!printed.contains(CODE), "{printed}");
+    }
+    let config = format!("{:?}", local.aws);
+    assert!(!config.contains(CODE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_do_not_print() {
+    let config = cognito_sender::Config::read(|name| {
+        Some(match name {
+            "AWS_REGION" => "us-east-1".to_owned(),
+            "KMS_KEY_ARN" => KEY.to_owned(),
+            "AWS_ACCESS_KEY_ID" => "AKIDEXAMPLE".to_owned(),
+            "AWS_SECRET_ACCESS_KEY" => "wJalrXUtnFEMI".to_owned(),
+            "AWS_SESSION_TOKEN" => "FwoGZXIvYXdzE".to_owned(),
+            _ => return None,
+        })
+    })
+    .unwrap();
+    let clients = Clients::new(&config).await;
+    let printed = format!("{config:?} {clients:?}");
+    for secret in ["wJalrXUtnFEMI", "FwoGZXIvYXdzE"] {
+        assert!(!printed.contains(secret));
+    }
+}
