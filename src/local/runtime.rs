@@ -43,6 +43,8 @@ pub(super) struct Runtime {
     timeout: Duration,
     queue: Mutex<Queue>,
     arrival: Notify,
+    /// A function asks for an event.
+    asked: Notify,
 }
 
 #[derive(Default)]
@@ -67,6 +69,7 @@ impl Runtime {
             timeout,
             queue: Mutex::default(),
             arrival: Notify::new(),
+            asked: Notify::new(),
         }
     }
 
@@ -149,10 +152,16 @@ impl Runtime {
         }
     }
 
+    /// Resolves when a function asks for an event, from the moment of this call.
+    pub(super) fn asked(&self) -> impl Future<Output = ()> + '_ {
+        self.asked.notified()
+    }
+
     /// Waits for the next event: as long as the function's connection lives.
     async fn next(&self) -> Reply {
         // Who asks for an event has started well.
         lock(&self.queue).init_error = None;
+        self.asked.notify_waiters();
         loop {
             let arrival = self.arrival.notified();
             if let Some(reply) = self.hand_over() {

@@ -116,6 +116,11 @@ impl StandIn {
         self.shared.runtime.invoke(event).await
     }
 
+    /// Resolves when a function process asks for an event, from the moment of this call: its init is over.
+    pub fn asked(&self) -> impl Future<Output = ()> + '_ {
+        self.shared.runtime.asked()
+    }
+
     /// Everything recorded, newest last.
     #[must_use]
     pub fn outbox(&self) -> Vec<Record> {
