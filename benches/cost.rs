@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cognito_sender::local::{Answer, Options, StandIn};
+use cognito_sender::local::{Answer, KEY_ARN, Options, StandIn};
 use serde_json::Value;
 
 /// Starts of each program.
@@ -81,10 +81,7 @@ fn start(program: &Path, aws: &StandIn) -> Child {
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", "local")
         .env("AWS_SECRET_ACCESS_KEY", "local")
-        .env(
-            "KMS_KEY_ARN",
-            "arn:aws:kms:us-east-1:123456789012:key/1ca10000-0000-4000-8000-000000000000",
-        )
+        .env("KMS_KEY_ARN", KEY_ARN)
         .env("EMAIL_FROM", "Acme <no-reply@example.com>")
         .stdout(Stdio::null())
         .spawn()

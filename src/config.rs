@@ -660,6 +660,8 @@ fn endpoints(env: &mut Reader<'_>) -> Endpoints {
 
 /// How long one try of a call may take, and all its tries together. A code is
 /// awaited by a person: a service that is silent this long is asked again.
+/// Decrypting, the account's state (3 s at most, see `probe`) and sending
+/// together end well within the 30 s that the template gives the function.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// See [`ATTEMPT_TIMEOUT`].
 pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);

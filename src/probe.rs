@@ -8,7 +8,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+
+use crate::error::{Fault, FaultKind};
+
+/// What a message waits for an account's answer, all pages and tries of it
+/// together. Past it the answer is unknown, and the message goes out.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// The answer, if it comes in time.
+pub(crate) async fn in_time<T>(
+    operation: &'static str,
+    answer: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let late = |_| {
+        Err(Fault {
+            operation,
+            kind: FaultKind::Unavailable,
+            code: None,
+            request_id: None,
+        })
+    };
+    timeout(LONGEST_WAIT, answer).await.unwrap_or_else(late)
+}
 
 /// What was learned, and how long it may be relied on.
 pub(crate) struct Reading<T> {

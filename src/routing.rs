@@ -9,7 +9,7 @@ use crate::clients::Clients;
 use crate::config::{Origination, OriginationIdentity};
 use crate::country::Country;
 use crate::error::Fault;
-use crate::probe::{Probe, Reading};
+use crate::probe::{Probe, Reading, in_time};
 
 /// Numbers are bought and registered in days, not minutes.
 const FRESH: Duration = Duration::from_secs(900);
@@ -92,19 +92,21 @@ impl Routing {
 
     async fn numbers(&self) -> Arc<Option<Vec<Number>>> {
         self.discovered
-            .get(async || match self.fetch().await {
-                Ok(numbers) => Reading {
-                    value: Some(numbers),
-                    fresh_for: FRESH,
-                },
-                Err(fault) => {
-                    tracing::warn!(%fault, "the account's numbers are unknown: SNS chooses");
-                    Reading {
-                        value: None,
-                        fresh_for: FRESH_WHEN_UNKNOWN,
+            .get(
+                async || match in_time("SNS ListOriginationNumbers", self.fetch()).await {
+                    Ok(numbers) => Reading {
+                        value: Some(numbers),
+                        fresh_for: FRESH,
+                    },
+                    Err(fault) => {
+                        tracing::warn!(%fault, "the account's numbers are unknown: SNS chooses");
+                        Reading {
+                            value: None,
+                            fresh_for: FRESH_WHEN_UNKNOWN,
+                        }
                     }
-                }
-            })
+                },
+            )
             .await
     }
 

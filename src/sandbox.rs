@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::clients::Clients;
 use crate::destination::{EmailAddress, PhoneNumber};
 use crate::error::Fault;
-use crate::probe::{Probe, Reading};
+use crate::probe::{Probe, Reading, in_time};
 
 /// In the sandbox things change while a developer watches: a number verified,
 /// production granted.
@@ -131,7 +131,8 @@ impl Sandbox {
     async fn sms_account(&self) -> std::sync::Arc<SmsAccount> {
         self.sms
             .get(async || {
-                let value = self.fetch_sms_account().await.unwrap_or_else(|fault| {
+                let fetched = in_time("SNS sandbox", self.fetch_sms_account()).await;
+                let value = fetched.unwrap_or_else(|fault| {
                     tracing::warn!(%fault, "the SMS sandbox state is unknown: messages are sent");
                     SmsAccount::Unknown
                 });
@@ -177,15 +178,11 @@ impl Sandbox {
     async fn email_account(&self) -> std::sync::Arc<EmailAccount> {
         self.email
             .get(async || {
-                let value = match self.ses.get_account().send().await {
-                    Ok(account) if account.production_access_enabled() => EmailAccount::Production,
-                    Ok(_) => EmailAccount::Sandboxed,
-                    Err(error) => {
-                        let fault = Fault::new("SES GetAccount", &error);
-                        tracing::warn!(%fault, "the e-mail sandbox state is unknown: messages are sent");
-                        EmailAccount::Unknown
-                    }
-                };
+                let fetched = in_time("SES GetAccount", self.fetch_email_account()).await;
+                let value = fetched.unwrap_or_else(|fault| {
+                    tracing::warn!(%fault, "the e-mail sandbox state is unknown: messages are sent");
+                    EmailAccount::Unknown
+                });
                 let fresh_for = match value {
                     EmailAccount::Production => with_jitter(FRESH_IN_PRODUCTION),
                     EmailAccount::Sandboxed => FRESH_IN_SANDBOX,
@@ -194,6 +191,16 @@ impl Sandbox {
                 Reading { value, fresh_for }
             })
             .await
+    }
+
+    async fn fetch_email_account(&self) -> Result<EmailAccount, Fault> {
+        let account = self.ses.get_account().send().await;
+        let account = account.map_err(|error| Fault::new("SES GetAccount", &error))?;
+        Ok(if account.production_access_enabled() {
+            EmailAccount::Production
+        } else {
+            EmailAccount::Sandboxed
+        })
     }
 
     /// Whether SES has verified the identity; `None` when it did not tell.
@@ -205,32 +212,32 @@ impl Sandbox {
         {
             return Some(*verified);
         }
-        let answer = self
-            .ses
-            .get_email_identity()
-            .email_identity(&identity)
-            .send()
-            .await;
-        let verified = match answer {
-            Ok(found) => found.verified_for_sending_status(),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(GetEmailIdentityError::is_not_found_exception) =>
-            {
-                false
-            }
-            Err(error) => {
-                let fault = Fault::new("SES GetEmailIdentity", &error);
-                tracing::warn!(%fault, "whether a recipient is verified is unknown");
-                return None;
-            }
-        };
+        let verified = in_time("SES GetEmailIdentity", self.fetch_identity(&identity)).await;
+        let verified = verified
+            .inspect_err(
+                |fault| tracing::warn!(%fault, "whether a recipient is verified is unknown"),
+            )
+            .ok()?;
         if known.len() >= MOST_IDENTITIES {
             known.clear();
         }
         known.insert(identity, (verified, Instant::now() + FRESH_IN_SANDBOX));
         Some(verified)
+    }
+
+    async fn fetch_identity(&self, identity: &str) -> Result<bool, Fault> {
+        let answer = self.ses.get_email_identity().email_identity(identity);
+        match answer.send().await {
+            Ok(found) => Ok(found.verified_for_sending_status()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetEmailIdentityError::is_not_found_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(Fault::new("SES GetEmailIdentity", &error)),
+        }
     }
 }
 

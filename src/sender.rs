@@ -145,8 +145,10 @@ impl Sender {
         report.spent(Stage::Decrypt, opening);
         let code = code?;
         let asking = Instant::now();
-        let verdict = self.may_reach(self.sandbox.sms(&to)).await;
-        let route = self.routing.to(to.country()).await;
+        let (verdict, route) = tokio::join!(
+            self.may_reach(self.sandbox.sms(&to)),
+            self.routing.to(to.country())
+        );
         report.spent(Stage::Account, asking);
         match verdict {
             Verdict::Deliverable => (),

@@ -2,12 +2,12 @@
 
 use cognito_sender::Config;
 use cognito_sender::config::{InvalidConfig, Origination, OriginationIdentity};
-use cognito_sender::local::Options;
+use cognito_sender::local::{KEY_ARN, Options};
 
-use crate::support::{Function, KEY, event};
+use crate::support::{Function, event};
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, InvalidConfig> {
-    let needed = [("AWS_REGION", "us-east-1"), ("KMS_KEY_ARN", KEY)];
+    let needed = [("AWS_REGION", "us-east-1"), ("KMS_KEY_ARN", KEY_ARN)];
     Config::read(|name| {
         let mut all = variables.iter().chain(&needed);
         let found = all.find(|(known, _)| *known == name);

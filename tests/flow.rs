@@ -1,9 +1,9 @@
 //! The real process, from Cognito's event to what SNS and SES get.
 
-use cognito_sender::local::{Answer, Fault, KeyState, Options};
+use cognito_sender::local::{Answer, Fault, KEY_ARN, KeyState, Options};
 use serde_json::{Value, json};
 
-use crate::support::{Function, KEY, event, to, with, withheld};
+use crate::support::{Function, event, to, with, withheld};
 
 #[tokio::test]
 async fn an_sms_goes_out_from_the_registered_number() {
@@ -177,12 +177,12 @@ async fn what_kms_refuses_is_told_in_words_to_act_on() {
         (KeyState::Denied, "KmsDenied", "kms:Decrypt"),
         (KeyState::Disabled, "KmsRejected", "must be enabled"),
     ] {
-        function.aws.set_key(KEY, state);
+        function.aws.set_key(KEY_ARN, state);
         let (error, message) = function.error(&sign_up).await;
         assert_eq!(error, name, "{message}");
         assert!(message.contains(words), "{message}");
     }
-    function.aws.set_key(KEY, KeyState::Enabled);
+    function.aws.set_key(KEY_ARN, KeyState::Enabled);
     function.response(&sign_up).await;
 }
 

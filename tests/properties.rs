@@ -8,7 +8,7 @@ use cognito_sender::event::UserPoolId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::KEY;
+use cognito_sender::local::KEY_ARN;
 
 /// Any JSON, three levels deep.
 fn any_json() -> impl Strategy<Value = Value> {
@@ -122,7 +122,7 @@ proptest! {
     fn any_origination_that_is_taken_sends_one_identity(value in "[A-Z=+*,0-9]{0,40}") {
         let read = Config::read(|name| match name {
             "AWS_REGION" => Some("us-east-1".to_owned()),
-            "KMS_KEY_ARN" => Some(KEY.to_owned()),
+            "KMS_KEY_ARN" => Some(KEY_ARN.to_owned()),
             "SMS_ORIGINATION" => Some(value.clone()),
             _ => None,
         });

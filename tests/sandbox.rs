@@ -214,6 +214,30 @@ async fn what_the_account_does_not_tell_stops_no_mail_and_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_never_answers_holds_up_few_messages_and_briefly() {
+    let local = Local::new(Options::default(), &[]).await;
+    for operation in ["GetSMSSandboxAccountStatus", "ListOriginationNumbers"] {
+        local.aws.add_fault(operation, Fault::Hang, None);
+    }
+    local.sender.start_probes();
+    let begin = std::time::Instant::now();
+    local.sent(&event("CustomSMSSender_SignUp")).await;
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
+    // Now it is known to be unknown, and costs nothing for a while.
+    let begin = std::time::Instant::now();
+    local.sent(&event("CustomSMSSender_SignUp")).await;
+    assert!(
+        begin.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_cannot_be_read_is_unknown_too() {
     let local = Local::new(sandboxed(), &[]).await;
     local

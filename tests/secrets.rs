@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use cognito_sender::local::{Answer, Fault, KeyState, Options};
+use cognito_sender::local::{Answer, Fault, KEY_ARN, KeyState, Options};
 use cognito_sender::{Clients, Secret};
 use serde_json::Value;
 
-use crate::support::{Function, KEY, Local, event, with};
+use crate::support::{Function, Local, event, with};
 
 /// Not 123456, which is in the ARNs of the account 123456789012.
 const CODE: &str = "846207";
@@ -94,7 +94,7 @@ async fn nothing_printed_holds_a_secret_or_a_full_destination() {
         }
         function.aws.clear_faults();
     }
-    function.aws.set_key(KEY, KeyState::Disabled);
+    function.aws.set_key(KEY_ARN, KeyState::Disabled);
     function.aws.set_sms_sandbox(true);
     for event in &events {
         let answer = function.answer(event).await;
@@ -140,7 +140,7 @@ async fn credentials_do_not_print() {
     let config = cognito_sender::Config::read(|name| {
         Some(match name {
             "AWS_REGION" => "us-east-1".to_owned(),
-            "KMS_KEY_ARN" => KEY.to_owned(),
+            "KMS_KEY_ARN" => KEY_ARN.to_owned(),
             "AWS_ACCESS_KEY_ID" => "AKIDEXAMPLE".to_owned(),
             "AWS_SECRET_ACCESS_KEY" => "wJalrXUtnFEMI".to_owned(),
             "AWS_SESSION_TOKEN" => "FwoGZXIvYXdzE".to_owned(),

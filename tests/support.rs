@@ -8,13 +8,9 @@ use std::thread::JoinHandle;
 use cognito_sender::code::{Secret, seal};
 use cognito_sender::config::KmsKeyArn;
 use cognito_sender::event::UserPoolId;
-use cognito_sender::local::{Answer, Options, Record, Sms, StandIn};
+use cognito_sender::local::{Answer, KEY_ARN, Options, Record, Sms, StandIn};
 use cognito_sender::{Clients, Config, Error, Outcome, Report, Sender};
 use serde_json::{Value, json};
-
-/// The key that the events' codes are sealed under.
-pub(crate) const KEY: &str =
-    "arn:aws:kms:us-east-1:123456789012:key/1ca10000-0000-4000-8000-000000000000";
 
 /// A file of events/, by its name without `.json`.
 pub(crate) fn event(name: &str) -> Value {
@@ -48,7 +44,7 @@ fn variables(aws: &StandIn, own: &[(&str, &str)]) -> Vec<(String, String)> {
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
         ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("KMS_KEY_ARN", KEY),
+        ("KMS_KEY_ARN", KEY_ARN),
         ("EMAIL_FROM", "Acme <no-reply@example.com>"),
         ("APP_NAME", "Acme"),
     ];
@@ -121,7 +117,7 @@ impl Local {
     pub(crate) async fn sealed(&self, event: Value, code: &str) -> Value {
         let kms = Clients::new(&self.config).await.kms;
         let pool = UserPoolId::parse(event["userPoolId"].as_str().unwrap()).unwrap();
-        let key = KmsKeyArn::parse(KEY).unwrap();
+        let key = KmsKeyArn::parse(KEY_ARN).unwrap();
         let sealed = seal(kms, &key, &pool, &Secret::from(code)).await.unwrap();
         with(event, "/request/code", sealed)
     }

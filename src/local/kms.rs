@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 use super::state::{Account, Shared};
 use super::wire::{Call, Output, Refusal};
 
+/// A key to try things out with; any other ARN is as good. The codes in `events/` are sealed under it.
+pub const KEY_ARN: &str =
+    "arn:aws:kms:us-east-1:123456789012:key/1ca10000-0000-4000-8000-000000000000";
+
 /// Why a key does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {

@@ -48,7 +48,7 @@ mod state;
 mod wire;
 
 pub use faults::{Calls, Fault, FaultRule};
-pub use kms::KeyState;
+pub use kms::{KEY_ARN, KeyState};
 pub use outbox::{Content, Email, Fate, Outcome, Record, Sms};
 pub use runtime::Answer;
 pub use server::StandIn;

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::Serialize;
 
 /// The encoding that a text needs on the air.
@@ -9,6 +11,15 @@ pub enum Encoding {
     /// Sixteen bits a unit: one character outside GSM 03.38 turns the whole text into it.
     #[serde(rename = "UCS-2")]
     Ucs2,
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gsm7 => "GSM-7",
+            Self::Ucs2 => "UCS-2",
+        })
+    }
 }
 
 /// How long a text is, as carriers count and bill it.

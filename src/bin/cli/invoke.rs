@@ -94,7 +94,8 @@ impl Invoke {
     }
 
     fn put_attributes(&self, event: &mut Value) {
-        let Some(attributes) = event["request"]["userAttributes"].as_object_mut() else {
+        let attributes = event.pointer_mut("/request/userAttributes");
+        let Some(attributes) = attributes.and_then(Value::as_object_mut) else {
             return;
         };
         if let Some(locale) = &self.locale {
@@ -131,7 +132,7 @@ fn show_sms(sms: &Sms, to: &str, region: &str) {
     let plural = if length.segments == 1 { "" } else { "s" };
     println!("SMS from {from} to {to} ({region})");
     println!(
-        "{:?}, {} units, {} segment{plural}{}\n",
+        "{}, {} units, {} segment{plural}{}\n",
         length.encoding,
         length.units,
         length.segments,

@@ -37,8 +37,8 @@ pub(crate) struct Seal {
 impl Seal {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let mut event = self.event.read()?;
-        if let Some(pool) = &self.pool {
-            event["userPoolId"] = json!(pool);
+        if let (Some(pool), Some(event)) = (&self.pool, event.as_object_mut()) {
+            event.insert("userPoolId".to_owned(), json!(pool));
         }
         let stand_in = Account::healthy().start(0)?;
         let mut config = if self.live {
@@ -71,8 +71,9 @@ pub(crate) async fn put_code(
         .as_str()
         .and_then(UserPoolId::parse)
         .ok_or("the event has no valid userPoolId, such as us-east-1_AbCdEfGhI")?;
-    let request = event["request"]
-        .as_object_mut()
+    let request = event
+        .get_mut("request")
+        .and_then(Value::as_object_mut)
         .ok_or("the event has no request")?;
     let kms = Clients::new(config).await.kms;
     let sealed = seal(kms, &config.kms_key, &pool, code).await?;

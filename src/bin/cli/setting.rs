@@ -6,20 +6,16 @@ use clap::Args;
 use cognito_sender::Config;
 use cognito_sender::config::{Sender, environment};
 use cognito_sender::destination::{EmailAddress, PhoneNumber};
-use cognito_sender::local::{Identity, Options, StandIn};
+use cognito_sender::local::{Identity, KEY_ARN, Options, StandIn};
 use serde_json::Value;
 
 use crate::Failure;
-
-/// The key of the stand-in, unless `KMS_KEY_ARN` names another.
-const LOCAL_KEY: &str =
-    "arn:aws:kms:us-east-1:123456789012:key/1ca10000-0000-4000-8000-000000000000";
 
 /// What the function is set up with against the stand-in, where the
 /// environment does not say otherwise.
 const LOCAL_SETTINGS: [(&str, &str); 4] = [
     ("AWS_REGION", "us-east-1"),
-    ("KMS_KEY_ARN", LOCAL_KEY),
+    ("KMS_KEY_ARN", KEY_ARN),
     ("EMAIL_FROM", "Acme <no-reply@example.com>"),
     ("APP_NAME", "Acme"),
 ];
