@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -12,7 +14,7 @@ use aws_types::region::Region;
 use aws_types::sdk_config::SharedCredentialsProvider;
 
 use crate::code::KmsAnswers;
-use crate::config::{ATTEMPT_TIMEOUT, Config, OPERATION_TIMEOUT};
+use crate::config::{ATTEMPT_TIMEOUT, Config, OPERATION_TIMEOUT, SEND_ATTEMPT_TIMEOUT};
 
 /// The roots that all of AWS's endpoints chain to (Amazon Trust Services
 /// repository). Parsing the ~140 roots of a system's store instead was the
@@ -56,13 +58,7 @@ impl Clients {
                     .with_max_attempts(3)
                     .with_initial_backoff(Duration::from_millis(50)),
             )
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(1))
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .operation_timeout(OPERATION_TIMEOUT)
-                    .build(),
-            )
+            .timeout_config(timeouts(ATTEMPT_TIMEOUT))
             // Guards downloads; our answers are a few hundred bytes, and the
             // time-outs above hold for them.
             .stalled_stream_protection(
@@ -92,10 +88,41 @@ impl Clients {
         );
         Self {
             kms: aws_sdk_kms::Client::from_conf(kms.interceptor(KmsAnswers).build()),
-            sns: aws_sdk_sns::Client::from_conf(sns.build()),
+            sns: aws_sdk_sns::Client::from_conf(sns.retry_classifier(TooManyRequests).build()),
             ses: aws_sdk_sesv2::Client::from_conf(ses.build()),
             cognito: aws_sdk_cognitoidentityprovider::Client::from_conf(cognito.build()),
         }
+    }
+}
+
+fn timeouts(attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build()
+}
+
+/// The time-outs of the calls that send.
+pub(crate) fn send_timeouts() -> TimeoutConfig {
+    timeouts(SEND_ATTEMPT_TIMEOUT)
+}
+
+/// SNS says `Throttled`, with status 429, which the SDK's own classifiers do
+/// not know for passing.
+#[derive(Debug)]
+struct TooManyRequests;
+
+impl ClassifyRetry for TooManyRequests {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.response() {
+            Some(response) if response.status().as_u16() == 429 => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "TooManyRequests"
     }
 }
 

@@ -27,6 +27,7 @@ use aws_esdk::types::aws_encryption_sdk_config::AwsEncryptionSdkConfig;
 use aws_sdk_kms::config::interceptors::FinalizerInterceptorContextRef;
 use aws_sdk_kms::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_kms::operation::decrypt::DecryptError;
+use aws_sdk_kms::operation::generate_data_key::GenerateDataKeyError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -178,18 +179,13 @@ impl Opener {
     pub async fn open(&self, sealed: &SealedCode, user_pool: &UserPoolId) -> Result<Secret, Error> {
         let message = sealed.message().map_err(Error::DecryptFailed)?;
         let named_key = named_key(&message);
-        let (result, kms_answer) = KMS_ANSWER
-            .scope(RefCell::new(None), async {
-                let result = self
-                    .sdk
-                    .decrypt()
-                    .ciphertext(message)
-                    .keyring(self.keyring.clone())
-                    .send()
-                    .await;
-                (result, KMS_ANSWER.with(RefCell::take))
-            })
-            .await;
+        let opening = self
+            .sdk
+            .decrypt()
+            .ciphertext(message)
+            .keyring(self.keyring.clone())
+            .send();
+        let (result, kms_answer) = with_kms_answer(opening).await;
         let output = result.map_err(|_| match (kms_answer, named_key) {
             (Some(fault), _) => error_of(fault),
             (None, Some(named)) if named != self.key => Error::DecryptFailed(Unopened::WrongKey {
@@ -275,6 +271,16 @@ tokio::task_local! {
     static KMS_ANSWER: RefCell<Option<Fault>>;
 }
 
+/// What the Encryption SDK makes of a message, and what KMS said meanwhile if
+/// it refused.
+async fn with_kms_answer<T>(work: impl Future<Output = T>) -> (T, Option<Fault>) {
+    let work = async {
+        let result = work.await;
+        (result, KMS_ANSWER.with(RefCell::take))
+    };
+    KMS_ANSWER.scope(RefCell::new(None), work).await
+}
+
 /// Remembers what KMS answered, since `aws-esdk` reduces it to a debug text.
 ///
 /// An interceptor for the KMS client. `aws-esdk` polls KMS on the thread that
@@ -296,16 +302,22 @@ impl Intercept for KmsAnswers {
         let Some(Err(error)) = context.output_or_error() else {
             return Ok(());
         };
-        let metadata = error
-            .as_operation_error()
-            .and_then(|error| error.downcast_ref::<DecryptError>())
-            .map(ProvideErrorMetadata::meta);
+        let error = error.as_operation_error();
+        let decrypt = error.and_then(|error| error.downcast_ref::<DecryptError>());
+        let generate = error.and_then(|error| error.downcast_ref::<GenerateDataKeyError>());
+        let metadata = decrypt
+            .map(ProvideErrorMetadata::meta)
+            .or(generate.map(ProvideErrorMetadata::meta));
         let code = metadata.and_then(|metadata| metadata.code());
         let status = context
             .response()
             .map(|response| response.status().as_u16());
         let fault = Fault {
-            operation: "KMS Decrypt",
+            operation: if generate.is_some() {
+                "KMS GenerateDataKey"
+            } else {
+                "KMS Decrypt"
+            },
             kind: FaultKind::of(code, status),
             code: code.map(printable),
             request_id: metadata
@@ -332,7 +344,8 @@ pub async fn seal(
 ) -> Result<String, SealFailed> {
     use aws_esdk::material_providers::types::EsdkAlgorithmSuiteId;
 
-    let output = encryption_sdk(EsdkCommitmentPolicy::ForbidEncryptAllowDecrypt)
+    let sdk = encryption_sdk(EsdkCommitmentPolicy::ForbidEncryptAllowDecrypt);
+    let sealing = sdk
         .encrypt()
         .plaintext(code.expose().as_bytes())
         .keyring(strict_keyring(kms, key).await)
@@ -341,21 +354,29 @@ pub async fn seal(
             USER_POOL_CONTEXT_KEY.to_owned(),
             user_pool.as_str().to_owned(),
         )]))
-        .send()
-        .await
-        .map_err(|error| SealFailed(error.to_string()))?;
+        .send();
+    let (output, kms_answer) = with_kms_answer(sealing).await;
+    let output = output.map_err(|_| SealFailed(kms_answer))?;
     Ok(STANDARD.encode(output.ciphertext.unwrap_or_default()))
 }
 
 /// Why [`seal`] could not seal.
 #[cfg(feature = "cli")]
 #[derive(Debug)]
-pub struct SealFailed(String);
+pub struct SealFailed(Option<Fault>);
 
 #[cfg(feature = "cli")]
 impl fmt::Display for SealFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KMS made no data key to seal the code with: {}", self.0)
+        f.write_str("no code was sealed: ")?;
+        match &self.0 {
+            Some(fault) => write!(f, "{fault}")?,
+            None => f.write_str("the Encryption SDK refused")?,
+        }
+        f.write_str(
+            ". Check your credentials and the key: sealing needs kms:GenerateDataKey on it, in \
+             the key's Region.",
+        )
     }
 }
 

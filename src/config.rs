@@ -179,8 +179,7 @@ impl fmt::Display for KmsKeyArn {
 impl OriginationIdentity {
     /// Reads a number (`+18005550100`, `12345`) or a sender ID (`ACME`).
     pub fn parse(text: &str) -> Option<Self> {
-        let short_code = (3..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        if short_code || PhoneNumber::parse(text).is_ok() {
+        if is_short_code(text) || PhoneNumber::parse(text).is_ok() {
             return Some(Self::Number(text.to_owned()));
         }
         let sender_id = (3..=11).contains(&text.len())
@@ -202,6 +201,10 @@ impl OriginationIdentity {
             Self::Number(_) => true,
         }
     }
+}
+
+fn is_short_code(text: &str) -> bool {
+    (3..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Everything wrong with the environment, one [`Problem`] a variable.
@@ -299,7 +302,11 @@ impl Config {
         };
         let region = env.region("AWS_REGION");
         if region.is_none() && env.value("AWS_REGION").is_none() {
-            env.problem("AWS_REGION", "is missing; Lambda sets it", "us-east-1");
+            env.problem(
+                "AWS_REGION",
+                "is missing: Lambda sets it, elsewhere export it",
+                "us-east-1",
+            );
         }
         let region = region.unwrap_or_default();
         let kms_key = kms_key(&mut env);
@@ -423,6 +430,11 @@ fn origination(env: &mut Reader<'_>) -> Origination {
             continue;
         };
         if country == "*" {
+            if matches!(&identity, OriginationIdentity::Number(number) if is_short_code(number)) {
+                let what = format!("{at}: a short code works in one country, so name it");
+                env.problem(VARIABLE, what, "US=12345");
+                continue;
+            }
             if elsewhere.replace(identity).is_some() {
                 env.problem(VARIABLE, format!("{at}: is a second default"), EXAMPLE);
             }
@@ -660,8 +672,12 @@ fn endpoints(env: &mut Reader<'_>) -> Endpoints {
 
 /// How long one try of a call may take, and all its tries together. A code is
 /// awaited by a person: a service that is silent this long is asked again.
-/// Decrypting, the account's state (3 s at most, see `probe`) and sending
-/// together end well within the 30 s that the template gives the function.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Decrypting, the account's state (3 s at most, see `probe`) and sending end
+/// together well within the 30 s that the template gives the function.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2500);
 /// See [`ATTEMPT_TIMEOUT`].
 pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a try to send may take. A send that is silent may well have been
+/// taken, and a second one would be a second message: so nearly all the time
+/// is for the first.
+pub(crate) const SEND_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(7);

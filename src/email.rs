@@ -10,6 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::clients::send_timeouts;
 use crate::config::{EmailConfig, Sender};
 use crate::destination::EmailAddress;
 use crate::error::{Error, Fault};
@@ -26,9 +27,10 @@ pub struct Email {
 
 impl Email {
     /// A sender with the settings of `config`.
-    pub fn new(ses: aws_sdk_sesv2::Client, config: EmailConfig) -> Self {
+    pub fn new(ses: &aws_sdk_sesv2::Client, config: EmailConfig) -> Self {
+        let settings = ses.config().to_builder().timeout_config(send_timeouts());
         Self {
-            ses,
+            ses: aws_sdk_sesv2::Client::from_conf(settings.build()),
             from: header_value(&config.from),
             config,
         }
@@ -77,7 +79,7 @@ impl Email {
             Ok(sent) => Ok(Outcome::Sent {
                 message_id: sent.message_id.unwrap_or_default(),
             }),
-            Err(error) => refusal(&error, to).map_or_else(
+            Err(error) => refusal(&error, to, &self.config.from.address).map_or_else(
                 || Err(Error::Email(Fault::new("SES SendEmail", &error))),
                 |reason| Ok(Outcome::Withheld(reason)),
             ),
@@ -85,17 +87,25 @@ impl Email {
     }
 }
 
-/// The refusals that concern the recipient alone. In the sandbox SES rejects a
-/// message naming all identities that are not verified: if the recipient is
-/// among them it is the recipient's, otherwise the operator's.
-fn refusal(error: &SdkError<SendEmailError, Response>, to: &EmailAddress) -> Option<Reason> {
+/// The refusals that concern the recipient alone.
+fn refusal(
+    error: &SdkError<SendEmailError, Response>,
+    to: &EmailAddress,
+    from: &EmailAddress,
+) -> Option<Reason> {
     let error = error.as_service_error()?;
     let text = error.message().unwrap_or_default().to_ascii_lowercase();
-    if error.is_message_rejected()
-        && text.contains("not verified")
-        && text.contains(&to.expose().to_ascii_lowercase())
-    {
-        return Some(Reason::UnverifiedDestination);
+    if error.is_message_rejected() {
+        // In the sandbox: "Email address is not verified. The following
+        // identities failed the check in region US-EAST-1: a@b.c, d@e.f". The
+        // sender's identity is the operator's to mend, whoever else is there.
+        let (_, failed) = text.split_once("failed the check in region")?;
+        let (_, failed) = failed.split_once(':')?;
+        let names = |address: &EmailAddress| {
+            let mut failed = failed.split(',').map(str::trim);
+            failed.any(|identity| identity.eq_ignore_ascii_case(address.expose()))
+        };
+        return (names(to) && !names(from)).then_some(Reason::UnverifiedDestination);
     }
     let bad_address = text.contains("illegal address")
         || text.contains("missing final '@domain'")

@@ -42,6 +42,8 @@ pub enum Error {
     Email(Fault),
     /// Cognito did not tell the user's address.
     UserLookup(Fault),
+    /// A bug of ours.
+    Internal,
 }
 
 impl Error {
@@ -76,6 +78,7 @@ impl Error {
                 Denied => "UserLookupDenied",
                 Rejected => "UserLookupRejected",
             },
+            Self::Internal => "InternalError",
         }
     }
 
@@ -83,7 +86,7 @@ impl Error {
     fn remedy(&self) -> &'static str {
         use FaultKind::{Denied, Rejected, Throttled, Unavailable};
         match self {
-            Self::InvalidEvent(_) | Self::DecryptFailed(_) => "",
+            Self::InvalidEvent(_) | Self::DecryptFailed(_) | Self::Internal => "",
             Self::UserPoolMismatch { not_served, .. } => {
                 if *not_served {
                     "Add the pool to USER_POOL_IDS, or detach this function from it"
@@ -116,8 +119,8 @@ impl Error {
             },
             Self::Email(fault) => match fault.kind {
                 Throttled => {
-                    "The SES sending rate or daily quota is used up; lower the function's \
-                     concurrency, or ask for more"
+                    "The SES sending rate or quota is used up: lower the function's concurrency, or \
+                     ask for more"
                 }
                 Unavailable => "SES is in trouble or not reachable; Lambda tries again",
                 Denied => {
@@ -133,7 +136,9 @@ impl Error {
                 Throttled => "Ask for a higher quota of cognito-idp:AdminGetUser",
                 Unavailable => "Cognito is in trouble or not reachable; Lambda tries again",
                 Denied => "Allow the function's role cognito-idp:AdminGetUser on the pool",
-                Rejected => "Check that the pool of the event is in the function's Region",
+                Rejected => {
+                    "Check that the event's pool is in the function's Region, and its user there"
+                }
             },
         }
     }
@@ -144,6 +149,11 @@ impl fmt::Display for Error {
         match self {
             Self::InvalidEvent(what) => return f.write_str(what),
             Self::DecryptFailed(unopened) => return unopened.fmt(f),
+            Self::Internal => {
+                return f.write_str(
+                    "a bug of this function. Please report it, with the log line before this one                      that says where it was.",
+                );
+            }
             Self::UserPoolMismatch {
                 event,
                 not_served: true,
@@ -193,6 +203,16 @@ pub enum FaultKind {
 }
 
 impl Fault {
+    /// No answer in time.
+    pub(crate) fn silence(operation: &'static str) -> Self {
+        Self {
+            operation,
+            kind: FaultKind::Unavailable,
+            code: None,
+            request_id: None,
+        }
+    }
+
     /// Sorts what an SDK client returned. By error code rather than by
     /// variant: `Publish`, for one, models no throttling error.
     pub(crate) fn new<E>(operation: &'static str, error: &SdkError<E, Response>) -> Self
@@ -220,6 +240,9 @@ impl FaultKind {
         match (code, status) {
             (Some(code), _) if is_throttling(code) => Self::Throttled,
             (Some(code), _) if is_denial(code) => Self::Denied,
+            (Some("RequestTimeout" | "RequestTimeoutException"), _) | (_, Some(408)) => {
+                Self::Unavailable
+            }
             (_, Some(429)) => Self::Throttled,
             (_, Some(401 | 403)) => Self::Denied,
             (_, Some(500..)) | (_, None) => Self::Unavailable,
@@ -227,11 +250,6 @@ impl FaultKind {
             (None, _) => Self::Unavailable,
             _ => Self::Rejected,
         }
-    }
-
-    /// Whether a later try may fare better by itself.
-    pub fn is_transient(self) -> bool {
-        matches!(self, Self::Throttled | Self::Unavailable)
     }
 }
 
@@ -253,8 +271,8 @@ impl fmt::Display for Fault {
 }
 
 fn is_throttling(code: &str) -> bool {
-    // SES says TooManyRequestsException for its sending rate and
-    // LimitExceededException for the day's quota.
+    // SES says TooManyRequestsException for its sending rate, and
+    // LimitExceededException where a limit of the account is reached.
     code.starts_with("Throttl")
         || code.starts_with("TooManyRequests")
         || code.starts_with("RequestThrottled")

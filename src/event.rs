@@ -254,10 +254,10 @@ impl Request {
             .ok_or(Error::InvalidEvent("the event has no valid userPoolId"))?;
         let request = event.get("request").and_then(Value::as_object);
         let field = |name| request.and_then(|request| request.get(name));
-        let attributes = Attributes::read(field("userAttributes"));
+        let mut attributes = Attributes::read(field("userAttributes"));
         let code = field("code").and_then(Value::as_str).unwrap_or_default();
         let content = match occasion {
-            Occasion::AccountTakeOverNotification => Content::Notice(Notice::read(&attributes)),
+            Occasion::AccountTakeOverNotification => Content::Notice(Notice::read(&mut attributes)),
             Occasion::Other if code.is_empty() => Content::Nothing,
             _ => Content::Code(SealedCode::new(code)),
         };
@@ -294,8 +294,15 @@ fn trigger_source(source: &str) -> Option<(Channel, Occasion)> {
 }
 
 impl Notice {
-    fn read(attributes: &Attributes) -> Self {
-        let link = |name| attributes.get(name).map(Secret::from);
+    /// Takes the links and the token out of the attributes: they are secrets.
+    fn read(attributes: &mut Attributes) -> Self {
+        let mut secret = |name| {
+            let value = attributes.0.remove(name).filter(|value| !value.is_empty());
+            value.map(Secret::from)
+        };
+        let link_valid = secret("ONE_CLICK_LINK_VALID");
+        let link_invalid = secret("ONE_CLICK_LINK_INVALID");
+        secret("FEEDBACK_TOKEN");
         Self {
             action: match attributes.get("ACCOUNT_TAKE_OVER_ACTION") {
                 Some("BLOCK") => TakeOverAction::Block,
@@ -308,8 +315,8 @@ impl Notice {
                     .filter_map(|name| Some((name.to_owned(), attributes.get(name)?.to_owned())))
                     .collect(),
             ),
-            link_valid: link("ONE_CLICK_LINK_VALID"),
-            link_invalid: link("ONE_CLICK_LINK_INVALID"),
+            link_valid,
+            link_invalid,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! locked screens show it.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use crate::code::Secret;
 use crate::config::TextsConfig;
@@ -79,14 +80,14 @@ fn wording(occasion: Occasion, channel: Channel) -> Wording {
             "An account was made for you. Sign in with this temporary password, then choose your \
              own.",
             "temporary password",
-            Some("7 days"),
+            None,
         ),
-        // Cognito's default; 3 to 15 minutes can be set on the pool.
+        // 3 to 15, as set on the pool.
         (Occasion::Authentication, _) => (
             "Your sign-in code",
             "Enter this code to sign in.",
             "sign-in code",
-            Some("3 minutes"),
+            Some("a few minutes"),
         ),
         (Occasion::AccountTakeOverNotification | Occasion::Other, _) => {
             ("Your code", "Here is your code.", "code", None)
@@ -121,8 +122,7 @@ impl Texts {
             let (name, password) = (user_name(request), unescaped(code.expose()));
             let _ = write!(
                 text,
-                "an account was made for you. User name:\n{name}\nTemporary password, good for 7 \
-                 days:\n{password}"
+                "an account was made for you. User name:\n{name}\nTemporary password:\n{password}"
             );
         } else {
             let (code, noun) = (code.expose(), words.noun);
@@ -195,7 +195,11 @@ impl Texts {
         let mut rows: Vec<Row> = facts
             .into_iter()
             .filter_map(|(label, name)| {
-                let value = plain(notice.details.get(name)?, 80);
+                let value = notice.details.get(name)?;
+                let value = match value.parse::<IpAddr>() {
+                    Ok(address) => address.to_string(),
+                    Err(_) => plain(value, 80),
+                };
                 (!value.is_empty()).then_some(Row::Fact(label, value))
             })
             .collect();
@@ -294,7 +298,8 @@ fn html_body(app: Option<&str>, title: &str, purpose: &str, rows: &[Row]) -> Str
 }
 
 /// What the user signs in with. `userName` may be a UUID of Cognito's, which
-/// nobody knows by heart: then the e-mail address or the phone number.
+/// nobody knows by heart: then the e-mail address or the phone number. Whole,
+/// but for what cannot be seen, since it must be typed as it is.
 fn user_name(request: &Request) -> String {
     let alias = || {
         let attributes = &request.attributes;
@@ -304,7 +309,11 @@ fn user_name(request: &Request) -> String {
     };
     let name = &request.user_name;
     let shown = if is_uuid(name) { alias() } else { None };
-    plain(shown.unwrap_or(name), 128)
+    let shown = shown.unwrap_or(name).chars();
+    shown
+        .filter(|c| !c.is_control() && !is_invisible(*c))
+        .take(128)
+        .collect()
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -358,24 +367,24 @@ fn escaped(text: &str) -> String {
 }
 
 /// What is left of a hostile text: words on one line, at most `longest`
-/// characters, without control and direction characters, and without anything
-/// that a mail program or a phone would make a link of.
+/// characters, without control and direction characters, and nothing that a
+/// mail program or a phone would make a link of: no address, no domain, no
+/// telephone number.
 fn plain(text: &str, longest: usize) -> String {
-    let visible: String = text
-        .chars()
-        .map(|c| {
-            if c.is_whitespace() || c.is_control() {
-                ' '
-            } else {
-                c
-            }
-        })
-        .filter(|c| !is_invisible(*c))
-        .collect();
-    let words = visible.split_whitespace().filter(|word| {
-        let word = word.to_ascii_lowercase();
-        !word.contains("://") && !word.contains("www.") && !word.contains('/')
-    });
+    let mut line = String::new();
+    let mut after_dot = false;
+    for c in text.chars().filter(|c| !is_invisible(*c)) {
+        let separates = c.is_whitespace() || c.is_control() || "/\\@".contains(c);
+        if separates || after_dot && c.is_alphabetic() {
+            line.push(' ');
+        }
+        if !separates {
+            line.push(c);
+        }
+        after_dot = matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}');
+    }
+    let words = line.split_whitespace();
+    let words = words.filter(|word| word.chars().filter(char::is_ascii_digit).count() < 7);
     let line = words.collect::<Vec<_>>().join(" ");
     line.chars().take(longest).collect()
 }
@@ -415,8 +424,16 @@ mod tests {
     #[test]
     fn hostile_text_becomes_plain_words() {
         assert_eq!(plain("New\r\nYork\u{202e}", 80), "New York");
-        assert_eq!(plain("visit http://evil.example now", 80), "visit now");
-        assert_eq!(plain("www.evil.example/x evil.example/x", 80), "");
+        assert_eq!(
+            plain("see http://evil.example/x", 80),
+            "see http: evil. example x"
+        );
+        assert_eq!(plain("www.evil。com a@b.c", 80), "www. evil。 com a b. c");
+        assert_eq!(plain("call +18885550199 now", 80), "call now");
+        assert_eq!(
+            plain("Chrome 126.0.1, Windows 10", 80),
+            "Chrome 126.0.1, Windows 10"
+        );
         assert_eq!(plain(&"x".repeat(2048), 80).len(), 80);
     }
 

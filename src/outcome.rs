@@ -34,7 +34,8 @@ pub enum Reason {
     ChannelOff,
     /// The event carries no destination, and none could be looked up.
     NoDestination,
-    /// An occasion that this version does not know, without a code.
+    /// No code, on an occasion of which this version knows nothing else to
+    /// deliver.
     NoCode,
 }
 
@@ -92,11 +93,11 @@ impl Reason {
                  30 days you can: `aws sns opt-in-phone-number --region {region} --phone-number \
                  <number>`."
             ),
-            (Self::InvalidDestination, Channel::Sms) => {
-                "The user's phone_number is not one that SNS can reach (E.164, such as \
-                 +12065550100). Correct the attribute."
-                    .to_owned()
-            }
+            (Self::InvalidDestination, Channel::Sms) => format!(
+                "The user's phone_number is not one that SNS in {region} can reach (E.164, such as \
+                 +12065550100). Correct the attribute; if it befalls every number, {region} may \
+                 not send SMS: set SMS_REGION."
+            ),
             (Self::InvalidDestination, Channel::Email) => {
                 "The user's email is not an address that SES can take (ASCII, one recipient). \
                  Correct the attribute."
@@ -107,15 +108,19 @@ impl Reason {
                  CustomEmailSender trigger."
                     .to_owned()
             }
-            (Self::NoDestination, _) => format!(
-                "The event carries no {}. For AccountTakeOverNotification the address is looked \
-                 up: allow the function's role cognito-idp:AdminGetUser on the pool, and see that \
-                 the user has one.",
-                channel.attribute()
-            ),
+            (Self::NoDestination, Channel::Sms) => {
+                "The user has no phone_number. Require it in the pool, or let Cognito choose \
+                 e-mail."
+                    .to_owned()
+            }
+            (Self::NoDestination, Channel::Email) => {
+                "The user has no email. For AccountTakeOverNotification it is looked up: allow the \
+                 function's role cognito-idp:AdminGetUser on the pool."
+                    .to_owned()
+            }
             (Self::NoCode, _) => {
-                "This version does not know the occasion, and the event carries no code to \
-                 deliver. Look for a newer version."
+                "The event carries no code, and this version knows of nothing else to deliver on \
+                 this occasion and channel. Look for a newer version."
                     .to_owned()
             }
         }

@@ -28,6 +28,8 @@ pub enum Stage {
     Decrypt,
     /// Waiting for what the account tells: sandbox, numbers.
     Account,
+    /// Looking up the address of a notice's user.
+    Lookup,
     /// SNS's or SES's answer.
     Send,
 }
@@ -97,6 +99,7 @@ impl Report {
         let name = match stage {
             Stage::Decrypt => "decryptMs",
             Stage::Account => "accountMs",
+            Stage::Lookup => "lookupMs",
             Stage::Send => "sendMs",
         };
         self.stages.insert(name.to_owned(), milliseconds(since));
@@ -112,11 +115,6 @@ impl Report {
     /// The channel, once the event has told it.
     pub fn channel(&self) -> Option<Channel> {
         self.about.as_ref().map(|about| about.channel)
-    }
-
-    /// The country of the destination, once known.
-    pub fn country(&self) -> Option<Country> {
-        self.country
     }
 
     /// The log line, as JSON without a line break.
@@ -186,32 +184,38 @@ impl Report {
 
     /// The `_aws` member: which of the line's members are metrics, and by what
     /// they are told apart (CloudWatch guide, "Embedded metric format
-    /// specification").
+    /// specification"). Every pair of both is billed as a metric of its own, so
+    /// only the count has the fine dimensions.
     fn metrics(&self, now: DateTime, result: &Result<Outcome, Error>) -> Value {
-        let mut dimensions = vec![json!(["outcome"])];
+        let mut fine = vec![json!(["outcome"])];
+        let mut coarse = json!([[]]);
         if self.about.is_some() {
-            dimensions.push(json!(["channel", "outcome"]));
-            dimensions.push(json!(["channel", "occasion", "outcome"]));
+            fine.push(json!(["channel", "occasion", "outcome"]));
+            coarse = json!([["channel"]]);
         }
         match result {
-            Ok(Outcome::Withheld(_)) => dimensions.push(json!(["channel", "reason"])),
-            Err(_) => dimensions.push(json!(["errorType"])),
+            Ok(Outcome::Withheld(_)) => fine.push(json!(["channel", "reason"])),
+            Err(_) => fine.push(json!(["errorType"])),
             Ok(_) => (),
         }
-        let mut metrics = vec![
-            json!({"Name": "Messages", "Unit": "Count"}),
-            json!({"Name": "durationMs", "Unit": "Milliseconds"}),
-        ];
-        for stage in self.stages.keys() {
-            metrics.push(json!({"Name": stage, "Unit": "Milliseconds"}));
-        }
-        for doubt in &self.doubts {
-            metrics.push(json!({"Name": doubt, "Unit": "Count"}));
-        }
+        let times = self.stages.keys().map(String::as_str);
+        let times = times.chain(["durationMs"]);
+        let times = times.map(|name| json!({"Name": name, "Unit": "Milliseconds"}));
+        let doubts = self.doubts.iter();
+        let doubts = doubts.map(|name| json!({"Name": name, "Unit": "Count"}));
         json!({
             "Timestamp": now.to_millis().unwrap_or_default(),
             "CloudWatchMetrics": [
-                {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}
+                {
+                    "Namespace": NAMESPACE,
+                    "Dimensions": fine,
+                    "Metrics": [{"Name": "Messages", "Unit": "Count"}],
+                },
+                {
+                    "Namespace": NAMESPACE,
+                    "Dimensions": coarse,
+                    "Metrics": times.chain(doubts).collect::<Vec<_>>(),
+                },
             ],
         })
     }

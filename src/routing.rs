@@ -9,12 +9,12 @@ use crate::clients::Clients;
 use crate::config::{Origination, OriginationIdentity};
 use crate::country::Country;
 use crate::error::Fault;
-use crate::probe::{Probe, Reading, in_time};
+use crate::probe::{Probe, Reading, with_jitter};
 
 /// Numbers are bought and registered in days, not minutes.
 const FRESH: Duration = Duration::from_secs(900);
-/// SNS allows one listing a second for the whole account.
-const FRESH_WHEN_UNKNOWN: Duration = Duration::from_secs(60);
+/// While the account does not tell, what it told before.
+const KEPT: Duration = Duration::from_secs(86_400);
 
 /// From where to send to a country.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Route {
     /// SNS chooses, since the account's numbers could not be read.
     Unknown,
     /// From nowhere: carriers drop what has no registered number.
-    None,
+    Unreachable,
 }
 
 /// A number that the account may send from.
@@ -39,8 +39,7 @@ struct Number {
 pub struct Routing {
     origination: Origination,
     sns: aws_sdk_sns::Client,
-    /// `None` when the account did not tell.
-    discovered: Probe<Option<Vec<Number>>>,
+    discovered: Probe<Vec<Number>>,
 }
 
 impl Routing {
@@ -49,15 +48,18 @@ impl Routing {
         Self {
             origination,
             sns: clients.sns.clone(),
-            discovered: Probe::new(),
+            discovered: Probe::new(KEPT),
         }
     }
 
-    /// Learns the account's numbers now, for the first message's sake.
+    /// Whether the account is to be asked for its numbers.
+    pub(crate) fn is_due(&self) -> bool {
+        self.origination == Origination::Discovered && self.discovered.is_due()
+    }
+
+    /// Asks the account for its numbers, for the next message's sake.
     pub(crate) async fn probe(&self) {
-        if self.origination == Origination::Discovered {
-            self.numbers().await;
-        }
+        self.numbers().await;
     }
 
     /// From where to send to `country`; `None` is a number of no country.
@@ -75,7 +77,7 @@ impl Routing {
                     .filter(|identity| country.is_none_or(|country| identity.is_taken_by(country)))
                     .cloned()
             }
-            Origination::Discovered => match self.numbers().await.as_ref() {
+            Origination::Discovered => match self.numbers().await {
                 Some(numbers) => numbers
                     .iter()
                     .find(|number| Some(number.country) == country)
@@ -85,29 +87,19 @@ impl Routing {
         };
         match identity {
             Some(identity) => Route::From(identity),
-            None if country.is_some_and(|country| country.as_str() == "US") => Route::None,
+            None if country.is_some_and(|country| country.as_str() == "US") => Route::Unreachable,
             None => Route::ChosenBySns,
         }
     }
 
-    async fn numbers(&self) -> Arc<Option<Vec<Number>>> {
-        self.discovered
-            .get(
-                async || match in_time("SNS ListOriginationNumbers", self.fetch()).await {
-                    Ok(numbers) => Reading {
-                        value: Some(numbers),
-                        fresh_for: FRESH,
-                    },
-                    Err(fault) => {
-                        tracing::warn!(%fault, "the account's numbers are unknown: SNS chooses");
-                        Reading {
-                            value: None,
-                            fresh_for: FRESH_WHEN_UNKNOWN,
-                        }
-                    }
-                },
-            )
-            .await
+    async fn numbers(&self) -> Option<Arc<Vec<Number>>> {
+        let ask = async || {
+            Ok(Reading {
+                value: self.fetch().await?,
+                fresh_for: with_jitter(FRESH),
+            })
+        };
+        self.discovered.get("SNS ListOriginationNumbers", ask).await
     }
 
     async fn fetch(&self) -> Result<Vec<Number>, Fault> {

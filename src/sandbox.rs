@@ -9,6 +9,7 @@
 //! [`Verdict::Unknown`]).
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sesv2::operation::get_email_identity::GetEmailIdentityError;
@@ -19,19 +20,21 @@ use tokio::time::Instant;
 use crate::clients::Clients;
 use crate::destination::{EmailAddress, PhoneNumber};
 use crate::error::Fault;
-use crate::probe::{Probe, Reading, in_time};
+use crate::probe::{ASK_AGAIN, Probe, Reading, in_time, with_jitter};
 
 /// In the sandbox things change while a developer watches: a number verified,
 /// production granted.
 const FRESH_IN_SANDBOX: Duration = Duration::from_secs(60);
-/// Accounts are all but never put back; jitter keeps environments that started
-/// together from asking together.
+/// Accounts are all but never put back.
 const FRESH_IN_PRODUCTION: Duration = Duration::from_secs(3600);
-/// After a failed probe: soon, but not with every message.
-const FRESH_WHEN_UNKNOWN: Duration = Duration::from_secs(15);
+/// While the account does not tell, what it told before.
+const KEPT: Duration = Duration::from_secs(900);
 /// Looked-up e-mail identities that are kept. In the sandbox SES allows 200
 /// messages a day.
 const MOST_IDENTITIES: usize = 256;
+
+/// An address's domain and this many less one of its parents are looked up.
+const MOST_PARENTS: usize = 5;
 
 /// What the sandbox says to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +50,12 @@ pub enum Verdict {
 enum SmsAccount {
     Production,
     Sandboxed { verified: HashSet<String> },
-    Unknown,
 }
 
 #[derive(Clone, Copy)]
 enum EmailAccount {
     Production,
     Sandboxed,
-    Unknown,
 }
 
 /// Both channels' sandboxes, each in its Region.
@@ -63,8 +64,9 @@ pub struct Sandbox {
     ses: aws_sdk_sesv2::Client,
     sms: Probe<SmsAccount>,
     email: Probe<EmailAccount>,
-    /// E-mail identities: verified or not, and until when that is relied on.
-    identities: Mutex<HashMap<String, (bool, Instant)>>,
+    /// E-mail identities: verified or not, `None` if SES did not tell, and
+    /// until when that is relied on.
+    identities: Mutex<HashMap<String, (Option<bool>, Instant)>>,
 }
 
 impl Sandbox {
@@ -73,31 +75,41 @@ impl Sandbox {
         Self {
             sns: clients.sns.clone(),
             ses: clients.ses.clone(),
-            sms: Probe::new(),
-            email: Probe::new(),
+            sms: Probe::new(KEPT),
+            email: Probe::new(KEPT),
             identities: Mutex::new(HashMap::new()),
         }
     }
 
-    /// Learns the SMS account's state now, for the first message's sake.
+    /// Whether the SMS account is to be asked.
+    pub(crate) fn sms_is_due(&self) -> bool {
+        self.sms.is_due()
+    }
+
+    /// Whether the e-mail account is to be asked.
+    pub(crate) fn email_is_due(&self) -> bool {
+        self.email.is_due()
+    }
+
+    /// Asks the SMS account, for the next message's sake.
     pub(crate) async fn probe_sms(&self) {
         self.sms_account().await;
     }
 
-    /// Learns the e-mail account's state now, for the first message's sake.
+    /// Asks the e-mail account, for the next message's sake.
     pub(crate) async fn probe_email(&self) {
         self.email_account().await;
     }
 
     /// Asks for a phone number.
     pub async fn sms(&self, to: &PhoneNumber) -> Verdict {
-        match self.sms_account().await.as_ref() {
-            SmsAccount::Production => Verdict::Deliverable,
-            SmsAccount::Sandboxed { verified } if verified.contains(to.expose()) => {
+        match self.sms_account().await.as_deref() {
+            Some(SmsAccount::Production) => Verdict::Deliverable,
+            Some(SmsAccount::Sandboxed { verified }) if verified.contains(to.expose()) => {
                 Verdict::Deliverable
             }
-            SmsAccount::Sandboxed { .. } => Verdict::Unverified,
-            SmsAccount::Unknown => Verdict::Unknown,
+            Some(SmsAccount::Sandboxed { .. }) => Verdict::Unverified,
+            None => Verdict::Unknown,
         }
     }
 
@@ -108,42 +120,44 @@ impl Sandbox {
         if to.domain().eq_ignore_ascii_case("simulator.amazonses.com") {
             return Verdict::Deliverable;
         }
-        match *self.email_account().await {
-            EmailAccount::Production => return Verdict::Deliverable,
-            EmailAccount::Unknown => return Verdict::Unknown,
-            EmailAccount::Sandboxed => (),
+        match self.email_account().await.as_deref() {
+            Some(EmailAccount::Production) => return Verdict::Deliverable,
+            Some(EmailAccount::Sandboxed) => (),
+            None => return Verdict::Unknown,
         }
-        let mut unknown = false;
-        for identity in identities_that_cover(to) {
-            match self.is_verified(identity).await {
-                Some(true) => return Verdict::Deliverable,
-                Some(false) => (),
-                None => unknown = true,
+        let asked = in_time("SES GetEmailIdentity", self.any_verified(to)).await;
+        match asked {
+            Ok(true) => Verdict::Deliverable,
+            Ok(false) => Verdict::Unverified,
+            Err(fault) => {
+                tracing::warn!(%fault, "whether a recipient is verified is unknown");
+                Verdict::Unknown
             }
-        }
-        if unknown {
-            Verdict::Unknown
-        } else {
-            Verdict::Unverified
         }
     }
 
-    async fn sms_account(&self) -> std::sync::Arc<SmsAccount> {
-        self.sms
-            .get(async || {
-                let fetched = in_time("SNS sandbox", self.fetch_sms_account()).await;
-                let value = fetched.unwrap_or_else(|fault| {
-                    tracing::warn!(%fault, "the SMS sandbox state is unknown: messages are sent");
-                    SmsAccount::Unknown
-                });
-                let fresh_for = match value {
-                    SmsAccount::Production => with_jitter(FRESH_IN_PRODUCTION),
-                    SmsAccount::Sandboxed { .. } => FRESH_IN_SANDBOX,
-                    SmsAccount::Unknown => FRESH_WHEN_UNKNOWN,
-                };
-                Reading { value, fresh_for }
-            })
-            .await
+    async fn sms_account(&self) -> Option<Arc<SmsAccount>> {
+        let ask = async || {
+            let value = self.fetch_sms_account().await?;
+            let fresh_for = match value {
+                SmsAccount::Production => with_jitter(FRESH_IN_PRODUCTION),
+                SmsAccount::Sandboxed { .. } => FRESH_IN_SANDBOX,
+            };
+            Ok(Reading { value, fresh_for })
+        };
+        self.sms.get("SNS GetSMSSandboxAccountStatus", ask).await
+    }
+
+    async fn email_account(&self) -> Option<Arc<EmailAccount>> {
+        let ask = async || {
+            let value = self.fetch_email_account().await?;
+            let fresh_for = match value {
+                EmailAccount::Production => with_jitter(FRESH_IN_PRODUCTION),
+                EmailAccount::Sandboxed => FRESH_IN_SANDBOX,
+            };
+            Ok(Reading { value, fresh_for })
+        };
+        self.email.get("SES GetAccount", ask).await
     }
 
     async fn fetch_sms_account(&self) -> Result<SmsAccount, Fault> {
@@ -175,24 +189,6 @@ impl Sandbox {
         Ok(SmsAccount::Sandboxed { verified })
     }
 
-    async fn email_account(&self) -> std::sync::Arc<EmailAccount> {
-        self.email
-            .get(async || {
-                let fetched = in_time("SES GetAccount", self.fetch_email_account()).await;
-                let value = fetched.unwrap_or_else(|fault| {
-                    tracing::warn!(%fault, "the e-mail sandbox state is unknown: messages are sent");
-                    EmailAccount::Unknown
-                });
-                let fresh_for = match value {
-                    EmailAccount::Production => with_jitter(FRESH_IN_PRODUCTION),
-                    EmailAccount::Sandboxed => FRESH_IN_SANDBOX,
-                    EmailAccount::Unknown => FRESH_WHEN_UNKNOWN,
-                };
-                Reading { value, fresh_for }
-            })
-            .await
-    }
-
     async fn fetch_email_account(&self) -> Result<EmailAccount, Fault> {
         let account = self.ses.get_account().send().await;
         let account = account.map_err(|error| Fault::new("SES GetAccount", &error))?;
@@ -203,26 +199,38 @@ impl Sandbox {
         })
     }
 
-    /// Whether SES has verified the identity; `None` when it did not tell.
-    async fn is_verified(&self, identity: String) -> Option<bool> {
+    /// Whether an identity that covers the address is verified.
+    async fn any_verified(&self, to: &EmailAddress) -> Result<bool, Fault> {
+        for identity in identities_that_cover(to) {
+            if self.is_verified(identity).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether SES has verified the identity. A failed question is one that
+    /// the next message asks again, after [`ASK_AGAIN`].
+    async fn is_verified(&self, identity: String) -> Result<bool, Fault> {
+        const OPERATION: &str = "SES GetEmailIdentity";
         // Held while asking: SES answers this about once a second.
         let mut known = self.identities.lock().await;
         if let Some((verified, until)) = known.get(&identity)
             && Instant::now() < *until
         {
-            return Some(*verified);
+            return verified.ok_or_else(|| Fault::silence(OPERATION));
         }
-        let verified = in_time("SES GetEmailIdentity", self.fetch_identity(&identity)).await;
-        let verified = verified
-            .inspect_err(
-                |fault| tracing::warn!(%fault, "whether a recipient is verified is unknown"),
-            )
-            .ok()?;
+        let verified = self.fetch_identity(&identity).await;
+        let fresh_for = match verified {
+            Ok(_) => FRESH_IN_SANDBOX,
+            Err(_) => ASK_AGAIN,
+        };
         if known.len() >= MOST_IDENTITIES {
             known.clear();
         }
-        known.insert(identity, (verified, Instant::now() + FRESH_IN_SANDBOX));
-        Some(verified)
+        let answer = verified.as_ref().ok().copied();
+        known.insert(identity, (answer, Instant::now() + fresh_for));
+        verified
     }
 
     async fn fetch_identity(&self, identity: &str) -> Result<bool, Fault> {
@@ -257,15 +265,11 @@ fn identities_that_cover(address: &EmailAddress) -> Vec<String> {
         format!("{unlabelled}@{domain}"),
     ];
     identities.dedup();
-    let mut parent = domain.as_str();
-    while parent.contains('.') {
-        identities.push(parent.to_owned());
-        parent = parent.split_once('.').map_or("", |(_, rest)| rest);
-    }
+    // The nearest parents only: a user might have chosen a domain of a hundred.
+    let parents = std::iter::successors(Some(domain.as_str()), |domain| {
+        domain.split_once('.').map(|(_, parent)| parent)
+    });
+    let parents = parents.filter(|domain| domain.contains('.'));
+    identities.extend(parents.take(MOST_PARENTS).map(str::to_owned));
     identities
-}
-
-/// Between the time and a quarter more.
-fn with_jitter(time: Duration) -> Duration {
-    time.mul_f64(1.0 + fastrand::f64() / 4.0)
 }

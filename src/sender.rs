@@ -7,12 +7,12 @@ use aws_sdk_cognitoidentityprovider::operation::admin_get_user::AdminGetUserErro
 use serde_json::Value;
 
 use crate::clients::Clients;
-use crate::code::Opener;
-use crate::config::Config;
+use crate::code::{Opener, SealedCode, Secret};
+use crate::config::{Config, OriginationIdentity};
 use crate::destination::{EmailAddress, PhoneNumber};
 use crate::email::Email;
-use crate::error::{Error, Fault, FaultKind};
-use crate::event::{Channel, Content, Request};
+use crate::error::{Error, Fault};
+use crate::event::{Channel, Content, Occasion, Request};
 use crate::message::{EmailMessage, SmsMessage, Texts};
 use crate::outcome::{Outcome, Reason};
 use crate::report::{Doubt, Report, Stage};
@@ -33,21 +33,26 @@ pub struct Sender {
     cognito: aws_sdk_cognitoidentityprovider::Client,
 }
 
-/// A request that nothing speaks against, ready to go out.
-pub enum Prepared {
+/// A request that nothing speaks against, ready to go out; or one that is
+/// withheld.
+pub enum Prepared<'a> {
     /// Through SNS.
     Sms {
         /// The recipient.
         to: PhoneNumber,
-        /// From where.
-        route: Route,
+        /// From where; `None`: SNS chooses.
+        from: Option<OriginationIdentity>,
         /// What it says.
         message: SmsMessage,
     },
     /// Through SES.
     Email {
+        /// By this sender.
+        by: &'a Email,
         /// The recipient.
         to: EmailAddress,
+        /// What it is for.
+        occasion: Occasion,
         /// What it says.
         message: EmailMessage,
     },
@@ -63,29 +68,35 @@ impl Sender {
             texts: Texts::new(&config.texts),
             sandbox: Arc::new(Sandbox::new(&clients)),
             routing: Arc::new(Routing::new(config.sms.origination.clone(), &clients)),
-            sms: Sms::new(clients.sns.clone(), config.sms.clone()),
+            sms: Sms::new(&clients.sns, config.sms.clone()),
             email: config
                 .email
                 .clone()
-                .map(|email| Email::new(clients.ses.clone(), email)),
+                .map(|email| Email::new(&clients.ses, email)),
             cognito: clients.cognito,
             config,
         }
     }
 
-    /// Starts to learn what every message will need to know of the account, so
-    /// that the first does not wait for it. Returns at once.
-    pub fn start_probes(&self) {
-        if self.config.sandbox_check {
+    /// Asks the account, where it is time to, what a message of the channels
+    /// will need to know, so that none waits for it. Returns at once: begun
+    /// with the function's start, and again beside the opening of each code
+    /// (`aws-esdk` blocks the task that it runs on, so these are tasks of
+    /// their own).
+    pub fn start_probes(&self, channels: &[Channel]) {
+        let checked = |channel| self.config.sandbox_check && channels.contains(&channel);
+        if checked(Channel::Sms) && self.sandbox.sms_is_due() {
             let sandbox = Arc::clone(&self.sandbox);
             tokio::spawn(async move { sandbox.probe_sms().await });
-            if self.email.is_some() {
-                let sandbox = Arc::clone(&self.sandbox);
-                tokio::spawn(async move { sandbox.probe_email().await });
-            }
         }
-        let routing = Arc::clone(&self.routing);
-        tokio::spawn(async move { routing.probe().await });
+        if checked(Channel::Email) && self.email.is_some() && self.sandbox.email_is_due() {
+            let sandbox = Arc::clone(&self.sandbox);
+            tokio::spawn(async move { sandbox.probe_email().await });
+        }
+        if channels.contains(&Channel::Sms) && self.routing.is_due() {
+            let routing = Arc::clone(&self.routing);
+            tokio::spawn(async move { routing.probe().await });
+        }
     }
 
     /// One event, from Cognito's JSON to its outcome; `report` hears of every
@@ -97,7 +108,7 @@ impl Sender {
         let request = Request::parse(event)?;
         report.request(&request, self.region(request.channel));
         let prepared = self.prepare(&request, report).await?;
-        self.deliver(&request, prepared, report).await
+        self.deliver(prepared, report).await
     }
 
     /// The Region that a channel sends from.
@@ -113,7 +124,11 @@ impl Sender {
     ///
     /// # Errors
     /// As [`Sender::handle`].
-    pub async fn prepare(&self, request: &Request, report: &mut Report) -> Result<Prepared, Error> {
+    pub async fn prepare(
+        &self,
+        request: &Request,
+        report: &mut Report,
+    ) -> Result<Prepared<'_>, Error> {
         let served = &self.config.user_pools;
         if !served.is_empty() && !served.contains(&request.user_pool) {
             return Err(Error::UserPoolMismatch {
@@ -121,14 +136,18 @@ impl Sender {
                 not_served: true,
             });
         }
-        match request.channel {
-            Channel::Sms => self.prepare_sms(request, report).await,
-            Channel::Email if self.email.is_some() => self.prepare_email(request, report).await,
-            Channel::Email => Ok(Prepared::Withheld(Reason::ChannelOff)),
+        match (request.channel, &self.email) {
+            (Channel::Sms, _) => self.prepare_sms(request, report).await,
+            (Channel::Email, Some(email)) => self.prepare_email(email, request, report).await,
+            (Channel::Email, None) => Ok(Prepared::Withheld(Reason::ChannelOff)),
         }
     }
 
-    async fn prepare_sms(&self, request: &Request, report: &mut Report) -> Result<Prepared, Error> {
+    async fn prepare_sms(
+        &self,
+        request: &Request,
+        report: &mut Report,
+    ) -> Result<Prepared<'_>, Error> {
         let Some(number) = request.attributes.get(Channel::Sms.attribute()) else {
             return Ok(Prepared::Withheld(Reason::NoDestination));
         };
@@ -140,10 +159,7 @@ impl Sender {
         let Content::Code(sealed) = &request.content else {
             return Ok(Prepared::Withheld(Reason::NoCode));
         };
-        let opening = Instant::now();
-        let code = self.opener.open(sealed, &request.user_pool).await;
-        report.spent(Stage::Decrypt, opening);
-        let code = code?;
+        let code = self.open(sealed, request, report).await?;
         let asking = Instant::now();
         let (verdict, route) = tokio::join!(
             self.may_reach(self.sandbox.sms(&to)),
@@ -155,27 +171,37 @@ impl Sender {
             Verdict::Unverified => return Ok(Prepared::Withheld(Reason::UnverifiedDestination)),
             Verdict::Unknown => report.doubt(Doubt::SandboxUnknown),
         }
-        match route {
-            Route::From(_) | Route::ChosenBySns => (),
-            Route::Unknown => report.doubt(Doubt::OriginationUnknown),
-            Route::None => return Ok(Prepared::Withheld(Reason::NoOriginationNumber)),
-        }
+        let from = match route {
+            Route::From(identity) => Some(identity),
+            Route::ChosenBySns => None,
+            Route::Unknown => {
+                report.doubt(Doubt::OriginationUnknown);
+                None
+            }
+            Route::Unreachable => return Ok(Prepared::Withheld(Reason::NoOriginationNumber)),
+        };
         Ok(Prepared::Sms {
             message: self.texts.sms(request, &code),
             to,
-            route,
+            from,
         })
     }
 
-    async fn prepare_email(
+    async fn prepare_email<'a>(
         &self,
+        by: &'a Email,
         request: &Request,
         report: &mut Report,
-    ) -> Result<Prepared, Error> {
+    ) -> Result<Prepared<'a>, Error> {
         let attribute = request.attributes.get(Channel::Email.attribute());
         let address = match (&request.content, attribute) {
             (_, Some(address)) => Some(address.to_owned()),
-            (Content::Notice(_), None) => self.look_up_address(request).await?,
+            (Content::Notice(_), None) => {
+                let asking = Instant::now();
+                let address = self.look_up_address(request).await;
+                report.spent(Stage::Lookup, asking);
+                address?
+            }
             (Content::Code(_) | Content::Nothing, None) => None,
         };
         let Some(address) = address else {
@@ -189,10 +215,8 @@ impl Sender {
             Content::Nothing => return Ok(Prepared::Withheld(Reason::NoCode)),
             Content::Notice(notice) => self.texts.notice(notice),
             Content::Code(sealed) => {
-                let opening = Instant::now();
-                let code = self.opener.open(sealed, &request.user_pool).await;
-                report.spent(Stage::Decrypt, opening);
-                self.texts.email(request, &code?)
+                let code = self.open(sealed, request, report).await?;
+                self.texts.email(request, &code)
             }
         };
         let asking = Instant::now();
@@ -203,7 +227,25 @@ impl Sender {
             Verdict::Unverified => return Ok(Prepared::Withheld(Reason::UnverifiedDestination)),
             Verdict::Unknown => report.doubt(Doubt::SandboxUnknown),
         }
-        Ok(Prepared::Email { to, message })
+        Ok(Prepared::Email {
+            by,
+            to,
+            occasion: request.occasion,
+            message,
+        })
+    }
+
+    async fn open(
+        &self,
+        sealed: &SealedCode,
+        request: &Request,
+        report: &mut Report,
+    ) -> Result<Secret, Error> {
+        self.start_probes(&[request.channel]);
+        let opening = Instant::now();
+        let code = self.opener.open(sealed, &request.user_pool).await;
+        report.spent(Stage::Decrypt, opening);
+        code
     }
 
     /// The sandbox's verdict, unless `SANDBOX_CHECK` is off.
@@ -243,8 +285,9 @@ impl Sender {
             }
             Err(error) => {
                 let fault = Fault::new("Cognito AdminGetUser", &error);
-                match fault.kind {
-                    FaultKind::Denied => Ok(None),
+                // A role that may not ask is a choice; bad credentials are not.
+                match fault.code.as_deref() {
+                    Some("AccessDeniedException" | "NotAuthorizedException") => Ok(None),
                     _ => Err(Error::UserLookup(fault)),
                 }
             }
@@ -257,18 +300,21 @@ impl Sender {
     /// As [`Sender::handle`].
     pub async fn deliver(
         &self,
-        request: &Request,
-        prepared: Prepared,
+        prepared: Prepared<'_>,
         report: &mut Report,
     ) -> Result<Outcome, Error> {
         let sending = Instant::now();
-        let outcome = match (prepared, &self.email) {
-            (Prepared::Withheld(reason), _) => return Ok(Outcome::Withheld(reason)),
-            (Prepared::Sms { to, route, message }, _) => self.sms.send(&to, &route, &message).await,
-            (Prepared::Email { to, message }, Some(email)) => {
-                email.send(&to, request.occasion, &message).await
+        let outcome = match prepared {
+            Prepared::Withheld(reason) => return Ok(Outcome::Withheld(reason)),
+            Prepared::Sms { to, from, message } => {
+                self.sms.send(&to, from.as_ref(), &message).await
             }
-            (Prepared::Email { .. }, None) => return Ok(Outcome::Withheld(Reason::ChannelOff)),
+            Prepared::Email {
+                by,
+                to,
+                occasion,
+                message,
+            } => by.send(&to, occasion, &message).await,
         };
         report.spent(Stage::Send, sending);
         outcome

@@ -6,12 +6,12 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::clients::send_timeouts;
 use crate::config::{OriginationIdentity, SmsConfig};
 use crate::destination::PhoneNumber;
 use crate::error::{Error, Fault};
 use crate::message::SmsMessage;
 use crate::outcome::{Outcome, Reason};
-use crate::routing::Route;
 
 /// Sends through SNS.
 pub struct Sms {
@@ -21,20 +21,24 @@ pub struct Sms {
 
 impl Sms {
     /// A sender with the settings of `config`.
-    pub fn new(sns: aws_sdk_sns::Client, config: SmsConfig) -> Self {
-        Self { sns, config }
+    pub fn new(sns: &aws_sdk_sns::Client, config: SmsConfig) -> Self {
+        let settings = sns.config().to_builder().timeout_config(send_timeouts());
+        Self {
+            sns: aws_sdk_sns::Client::from_conf(settings.build()),
+            config,
+        }
     }
 
     /// Publishes one message, always as `Transactional` (SNS's default is
-    /// `Promotional`), from one identity or from SNS's choice, never from a
-    /// sender ID and a number together.
+    /// `Promotional`), from one identity, or from SNS's choice (`None`); never
+    /// from a sender ID and a number together.
     ///
     /// # Errors
     /// [`Error::Sms`]: what an operator must mend, or what time cures.
     pub async fn send(
         &self,
         to: &PhoneNumber,
-        route: &Route,
+        from: Option<&OriginationIdentity>,
         message: &SmsMessage,
     ) -> Result<Outcome, Error> {
         let mut publish = self
@@ -43,14 +47,14 @@ impl Sms {
             .phone_number(to.expose())
             .message(message.text.expose())
             .message_attributes("AWS.SNS.SMS.SMSType", string("Transactional"));
-        publish = match route {
-            Route::From(OriginationIdentity::Number(number)) => {
+        publish = match from {
+            Some(OriginationIdentity::Number(number)) => {
                 publish.message_attributes("AWS.MM.SMS.OriginationNumber", string(number))
             }
-            Route::From(OriginationIdentity::SenderId(id)) => {
+            Some(OriginationIdentity::SenderId(id)) => {
                 publish.message_attributes("AWS.SNS.SMS.SenderID", string(id))
             }
-            Route::ChosenBySns | Route::Unknown | Route::None => publish,
+            None => publish,
         };
         if let Some(price) = &self.config.max_price {
             publish = publish.message_attributes("AWS.SNS.SMS.MaxPrice", string(price));
@@ -84,10 +88,11 @@ fn refusal(error: &SdkError<PublishError, Response>) -> Option<Reason> {
         Some("InvalidParameter" | "InvalidParameterException") => {
             if text.contains("opted out") {
                 Some(Reason::OptedOut)
-            } else if text.contains("PhoneNumber") || text.contains("phone number") {
-                Some(Reason::InvalidDestination)
             } else {
-                None
+                // "Invalid parameter: PhoneNumber Reason: +1… is not valid to
+                // publish to" (aws-sdk-js#1217).
+                text.contains("PhoneNumber Reason:")
+                    .then_some(Reason::InvalidDestination)
             }
         }
         _ => None,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use cognito_sender::event::Channel;
 use cognito_sender::local::{Fault, Identity, Options};
 use cognito_sender::{Outcome, Reason};
 use futures_util::future::join_all;
@@ -129,7 +130,7 @@ async fn many_at_once_ask_once() {
         None,
     );
     let event = to(event("CustomSMSSender_SignUp"), "+12065550111");
-    local.sender.start_probes();
+    local.sender.start_probes(&[Channel::Sms, Channel::Email]);
     let ends = join_all((0..8).map(|_| local.outcome(&event))).await;
     assert!(ends.iter().all(|end| matches!(end, Outcome::Sent { .. })));
     for operation in [
@@ -219,7 +220,7 @@ async fn an_account_that_never_answers_holds_up_few_messages_and_briefly() {
     for operation in ["GetSMSSandboxAccountStatus", "ListOriginationNumbers"] {
         local.aws.add_fault(operation, Fault::Hang, None);
     }
-    local.sender.start_probes();
+    local.sender.start_probes(&[Channel::Sms, Channel::Email]);
     let begin = std::time::Instant::now();
     local.sent(&event("CustomSMSSender_SignUp")).await;
     assert!(
@@ -266,7 +267,7 @@ async fn what_ses_itself_refuses_has_the_same_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn switched_off_it_asks_nothing() {
     let local = Local::new(sandboxed(), &[("SANDBOX_CHECK", "off")]).await;
-    local.sender.start_probes();
+    local.sender.start_probes(&[Channel::Sms, Channel::Email]);
     local.sent(&event("CustomSMSSender_SignUp")).await;
     assert_eq!(local.aws.calls("GetSMSSandboxAccountStatus").count, 0);
 }

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use cognito_sender::config::{Config, InvalidConfig, environment};
+use cognito_sender::event::Channel;
 use cognito_sender::{Clients, Error, Outcome, Report, Sender};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -34,7 +35,7 @@ async fn main() -> ExitCode {
     };
     let clients = Clients::new(&config).await;
     let sender = Arc::new(Sender::new(config, clients).await);
-    sender.start_probes();
+    sender.start_probes(&[Channel::Sms, Channel::Email]);
     let handler = service_fn(|event| answer(Arc::clone(&sender), event));
     match lambda_runtime::run(handler).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,12 +49,6 @@ async fn main() -> ExitCode {
 async fn answer(sender: Arc<Sender>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let mut report = Report::new(&event.context.request_id);
     let result = caught(sender.handle(&event.payload, &mut report)).await;
-    let Some(result) = result else {
-        return Err(Diagnostic {
-            error_type: "InternalError".to_owned(),
-            error_message: "a bug: please report it with the log line above".to_owned(),
-        });
-    };
     print(&report.line(&result));
     match (result, report.channel()) {
         (Ok(outcome), Some(channel)) => Ok(outcome.to_json(channel)),
@@ -62,15 +57,13 @@ async fn answer(sender: Arc<Sender>, event: LambdaEvent<Value>) -> Result<Value,
     }
 }
 
-/// `None` if it panicked. A panic's own text may quote what the code held, so
-/// Lambda must not see it; the hook of [`log_to_stdout`] logs where it was.
-async fn caught(
-    handling: impl Future<Output = Result<Outcome, Error>>,
-) -> Option<Result<Outcome, Error>> {
+/// A panic's own text may quote what the code held, so Lambda must not see it;
+/// the hook of [`log_to_stdout`] logs where it was.
+async fn caught(handling: impl Future<Output = Result<Outcome, Error>>) -> Result<Outcome, Error> {
     let mut handling = pin!(handling);
     poll_fn(|context| {
         catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context)))
-            .map_or(Poll::Ready(None), |poll| poll.map(Some))
+            .unwrap_or(Poll::Ready(Err(Error::Internal)))
     })
     .await
 }
@@ -86,12 +79,16 @@ fn diagnostic(error: &Error) -> Diagnostic {
 /// JSON lines at `AWS_LAMBDA_LOG_LEVEL`. That level is ours alone: below WARN,
 /// `lambda_runtime` would print whole events.
 fn log_to_stdout() {
-    let level = environment("AWS_LAMBDA_LOG_LEVEL")
-        .and_then(|level| Level::from_str(&level).ok())
-        .unwrap_or(Level::INFO);
+    let level = match environment("AWS_LAMBDA_LOG_LEVEL").as_deref() {
+        Some("FATAL") => Level::ERROR,
+        Some(level) => Level::from_str(level).unwrap_or(Level::INFO),
+        None => Level::INFO,
+    };
     let filter = Targets::new()
         .with_target("cognito_sender", level)
         .with_target("bootstrap", level)
+        // It repeats every error that an event ends in, without its request.
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
         .with_default(level.min(Level::WARN));
     tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().json().flatten_event(true))

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use cognito_sender::event::Channel;
 use cognito_sender::local::{Content, Email, Fate, Record, Sms, StandIn};
 use cognito_sender::{Clients, Config, Outcome, Report, Secret, Sender};
 use serde_json::{Value, json};
@@ -44,10 +45,10 @@ pub(crate) struct Invoke {
 impl Invoke {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let mut event = self.event.read()?;
-        let stand_in = if self.live {
-            None
-        } else {
-            Some(self.account.start(0)?)
+        self.put_attributes(&mut event)?;
+        let stand_in = match self.live {
+            true => None,
+            false => Some(self.account.start(0)?),
         };
         let config = match &stand_in {
             Some(stand_in) => local_config(stand_in)?,
@@ -56,11 +57,10 @@ impl Invoke {
         if let Some(code) = &self.code {
             put_code(&config, &mut event, &Secret::from(code.as_str())).await?;
         }
-        self.put_attributes(&mut event);
 
         let clients = Clients::new(&config).await;
         let sender = Sender::new(config, clients).await;
-        sender.start_probes();
+        sender.start_probes(&[Channel::Sms, Channel::Email]);
         let mut report = Report::new("local");
         let result = sender.handle(&event, &mut report).await;
         let line = report.line(&result);
@@ -84,7 +84,10 @@ impl Invoke {
                 let advice = reason.advice(channel, sender.region(channel));
                 println!("{}\n", wrapped(&advice, 80));
             }
-            println!("{answer}");
+            match &result {
+                Ok(_) => println!("{answer}"),
+                Err(error) => eprintln!("error: {}: {error}", error.name()),
+            }
         }
         Ok(match result {
             Ok(Outcome::Sent { .. } | Outcome::Duplicate) => ExitCode::SUCCESS,
@@ -93,22 +96,29 @@ impl Invoke {
         })
     }
 
-    fn put_attributes(&self, event: &mut Value) {
+    /// Puts `--locale` and `--to` where Cognito puts them.
+    ///
+    /// # Errors
+    /// `--to` of the other channel, which would be ignored.
+    fn put_attributes(&self, event: &mut Value) -> Result<(), Failure> {
+        let by_email = event["triggerSource"]
+            .as_str()
+            .is_some_and(|source| source.starts_with("CustomEmailSender"));
         let attributes = event.pointer_mut("/request/userAttributes");
         let Some(attributes) = attributes.and_then(Value::as_object_mut) else {
-            return;
+            return Ok(());
         };
         if let Some(locale) = &self.locale {
             attributes.insert("locale".to_owned(), json!(locale));
         }
         if let Some(to) = &self.to {
-            let name = if to.contains('@') {
-                "email"
-            } else {
-                "phone_number"
-            };
+            if to.contains('@') != by_email {
+                return Err(format!("--to {to} does not fit the event's channel").into());
+            }
+            let name = if by_email { "email" } else { "phone_number" };
             attributes.insert(name.to_owned(), json!(to));
         }
+        Ok(())
     }
 }
 

@@ -40,17 +40,24 @@ impl Seal {
         if let (Some(pool), Some(event)) = (&self.pool, event.as_object_mut()) {
             event.insert("userPoolId".to_owned(), json!(pool));
         }
-        let stand_in = Account::healthy().start(0)?;
-        let mut config = if self.live {
-            Config::read(|variable| match (variable, &self.key) {
-                ("KMS_KEY_ARN", Some(key)) => Some(key.clone()),
-                _ => environment(variable),
-            })?
-        } else {
-            local_config(&stand_in)?
+        let key = match &self.key {
+            Some(key) => Some(KmsKeyArn::parse(key).ok_or("--key is not the ARN of a KMS key")?),
+            None => None,
         };
-        if let Some(key) = &self.key {
-            config.kms_key = KmsKeyArn::parse(key).ok_or("--key is not the ARN of a KMS key")?;
+        // Lives until the code is sealed.
+        let stand_in = match self.live {
+            true => None,
+            false => Some(Account::healthy().start(0)?),
+        };
+        let mut config = match &stand_in {
+            Some(stand_in) => local_config(stand_in)?,
+            None => Config::read(|variable| match (variable, &key) {
+                ("KMS_KEY_ARN", Some(key)) => Some(key.as_str().to_owned()),
+                _ => environment(variable),
+            })?,
+        };
+        if let Some(key) = key {
+            config.kms_key = key;
         }
         put_code(&config, &mut event, &Secret::from(self.code)).await?;
         println!("{}", serde_json::to_string_pretty(&event)?);

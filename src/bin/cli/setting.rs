@@ -27,7 +27,7 @@ pub(crate) struct Account {
     #[arg(long)]
     sandbox: bool,
     /// A number or address that is verified in the sandbox. May be repeated.
-    #[arg(long, value_name = "DESTINATION")]
+    #[arg(long, value_name = "DESTINATION", requires = "sandbox")]
     verified: Vec<String>,
     /// Take all origination numbers from the stand-in's account.
     #[arg(long)]
@@ -139,7 +139,7 @@ impl EventFile {
     /// The event.
     ///
     /// # Errors
-    /// A file that cannot be read, or is no JSON.
+    /// A file that cannot be read, or holds no JSON object.
     pub(crate) fn read(&self) -> Result<Value, Failure> {
         let name = self.path.display();
         let text = if self.path == Path::new("-") {
@@ -148,6 +148,12 @@ impl EventFile {
             std::fs::read_to_string(&self.path)
         }
         .map_err(|error| format!("{name} cannot be read: {error}"))?;
-        serde_json::from_str(&text).map_err(|error| format!("{name} is not JSON: {error}").into())
+        let event: Value =
+            serde_json::from_str(&text).map_err(|error| format!("{name} is not JSON: {error}"))?;
+        if event.is_object() {
+            Ok(event)
+        } else {
+            Err(format!("{name} is not an event: it holds no JSON object").into())
+        }
     }
 }
