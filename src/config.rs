@@ -195,8 +195,8 @@ impl OriginationIdentity {
         match self {
             Self::SenderId(_) => !matches!(country.as_str(), "US" | "CA" | "CN"),
             Self::Number(number) if country.as_str() == "US" => {
-                PhoneNumber::parse(number).is_ok_and(|number| number.expose().starts_with("+1"))
-                    || !number.starts_with('+')
+                is_short_code(number)
+                    || PhoneNumber::parse(number).is_ok_and(|own| own.country() == Some(country))
             }
             Self::Number(_) => true,
         }

@@ -19,6 +19,7 @@ use crate::message::EmailMessage;
 use crate::outcome::{Outcome, Reason};
 
 /// Sends through SES.
+#[derive(Debug)]
 pub struct Email {
     ses: aws_sdk_sesv2::Client,
     config: EmailConfig,
@@ -102,7 +103,11 @@ fn refusal(
         let (_, failed) = text.split_once("failed the check in region")?;
         let (_, failed) = failed.split_once(':')?;
         let names = |address: &EmailAddress| {
-            let mut failed = failed.split(',').map(str::trim);
+            // An address, or a whole From header: `Acme <a@b.c>`.
+            let mut failed = failed.split(',').map(|identity| {
+                let bare = identity.rsplit_once('<').map_or(identity, |(_, bare)| bare);
+                bare.trim().trim_end_matches('>')
+            });
             failed.any(|identity| identity.eq_ignore_ascii_case(address.expose()))
         };
         return (names(to) && !names(from)).then_some(Reason::UnverifiedDestination);

@@ -35,6 +35,7 @@ pub struct Sender {
 
 /// A request that nothing speaks against, ready to go out; or one that is
 /// withheld.
+#[derive(Debug)]
 pub enum Prepared<'a> {
     /// Through SNS.
     Sms {

@@ -129,12 +129,17 @@ async fn a_user_is_named_by_what_they_know() {
     let local = Local::new(Options::default(), &[]).await;
     let invitation = event("CustomEmailSender_AdminCreateUser");
     let named = with(invitation.clone(), "/userName", "jdoe");
+    let odd = with(invitation.clone(), "/userName", "www.acme/alice\u{202e}\n");
     let unnamed = with(
         invitation,
         "/userName",
         "7d8ca528-4931-4254-9273-ea5ee853f271",
     );
-    for (event, name) in [(named, "jdoe"), (unnamed, "user@example.com")] {
+    for (event, name) in [
+        (named, "jdoe"),
+        (odd, "www.acme/alice"),
+        (unnamed, "user@example.com"),
+    ] {
         let record = local.sent(&event).await;
         let text = record.email().unwrap().text.clone().unwrap();
         assert!(text.contains(&format!("User name: {name}\n")), "{text}");
@@ -186,6 +191,37 @@ async fn a_takeover_notice_without_an_address_is_withheld() {
     local.aws.add_fault("AdminGetUser", Fault::Throttle, None);
     assert_eq!(local.error(&notice).await.name(), "UserLookupThrottled");
     assert_eq!(local.aws.outbox().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stranger_called_the_device_is_no_link() {
+    let local = Local::new(Options::default(), &[]).await;
+    let notice = event("CustomEmailSender_AccountTakeOverNotification");
+    let address = BTreeMap::from([("email".to_owned(), "user@example.com".to_owned())]);
+    local
+        .aws
+        .set_user(notice["userName"].as_str().unwrap(), address);
+    let device = "Call +18885550199 or see secure-login.evil.com<script>, evil\u{3002}com";
+    let hostile = with(notice, "/request/userAttributes/DEVICE_NAME", device);
+    let record = local.sent(&hostile).await;
+    let text = record.email().unwrap().text.clone().unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("Device"))
+        .unwrap();
+    assert_eq!(
+        line,
+        "Device: Call or see secure-login. evil. com<script>, evil\u{3002} com"
+    );
+    assert!(
+        !record
+            .email()
+            .unwrap()
+            .html
+            .as_ref()
+            .unwrap()
+            .contains("<script")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

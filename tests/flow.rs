@@ -3,7 +3,7 @@
 use cognito_sender::local::{Answer, Fault, KEY_ARN, KeyState, Options};
 use serde_json::{Value, json};
 
-use crate::support::{Function, event, to, with, withheld};
+use crate::support::{Function, Local, event, to, with, withheld};
 
 #[tokio::test]
 async fn an_sms_goes_out_from_the_registered_number() {
@@ -277,4 +277,36 @@ async fn a_number_that_sns_refuses_is_withheld() {
         let answer = function.response(&event("CustomSMSSender_SignUp")).await;
         assert_eq!(answer, withheld("sms", reason));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_events_at_once_hear_each_its_own_answer_of_kms() {
+    let local = Local::new(Options::default(), &[]).await;
+    let good = event("CustomSMSSender_SignUp");
+    let other = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000";
+    let foreign = local.sealed_under(other, good.clone(), "111111").await;
+    let cut = with(good.clone(), "/request/code", "AYAD");
+    local.aws.set_key(KEY_ARN, KeyState::Denied);
+    for _ in 0..10 {
+        let (denied, wrong_key, damaged) =
+            tokio::join!(local.error(&good), local.error(&foreign), local.error(&cut));
+        assert_eq!(denied.name(), "KmsDenied");
+        assert_eq!(wrong_key.name(), "DecryptFailed");
+        assert_eq!(damaged.name(), "DecryptFailed");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_never_answers_ends_the_event_in_time() {
+    let function = Function::start(Options::default(), &[]);
+    for (operation, name) in [("Decrypt", "KmsUnavailable"), ("Publish", "SmsUnavailable")] {
+        function.aws.add_fault(operation, Fault::Hang, None);
+        let begin = std::time::Instant::now();
+        let (error, _) = function.error(&event("CustomSMSSender_SignUp")).await;
+        assert_eq!(error, name);
+        assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
+        function.aws.clear_faults();
+    }
+    // A send that was taken but not answered for is not sent again at once.
+    assert!(function.aws.calls("Publish").count <= 2);
 }

@@ -2,7 +2,7 @@
 
 use cognito_sender::Config;
 use cognito_sender::Request;
-use cognito_sender::config::{KmsKeyArn, OriginationIdentity};
+use cognito_sender::config::{KmsKeyArn, Origination, OriginationIdentity};
 use cognito_sender::destination::{EmailAddress, PhoneNumber};
 use cognito_sender::event::UserPoolId;
 use proptest::prelude::*;
@@ -101,33 +101,52 @@ proptest! {
 
     #[test]
     fn any_environment_is_a_configuration_or_tells_its_problems(
-        values in prop::collection::vec(".{0,60}", 18),
+        values in prop::collection::vec(prop_oneof![".{0,60}", "[A-Za-z0-9@.<>=+*, -]{0,40}"], 16),
     ) {
         let names = [
-            "AWS_REGION", "KMS_KEY_ARN", "USER_POOL_IDS", "SMS_ORIGINATION", "SMS_REGION",
-            "SMS_MAX_PRICE", "SMS_IN_ENTITY_ID", "SMS_IN_TEMPLATE_ID", "EMAIL_FROM",
-            "EMAIL_IDENTITY_ARN", "EMAIL_REPLY_TO", "EMAIL_CONFIGURATION_SET", "EMAIL_REGION",
-            "APP_NAME", "APP_DOMAIN", "DEFAULT_LOCALE", "SANDBOX_CHECK", "AWS_ENDPOINT_URL",
+            "USER_POOL_IDS", "SMS_ORIGINATION", "SMS_REGION", "SMS_MAX_PRICE", "SMS_IN_ENTITY_ID",
+            "SMS_IN_TEMPLATE_ID", "EMAIL_FROM", "EMAIL_IDENTITY_ARN", "EMAIL_REPLY_TO",
+            "EMAIL_CONFIGURATION_SET", "EMAIL_REGION", "APP_NAME", "APP_DOMAIN", "DEFAULT_LOCALE",
+            "SANDBOX_CHECK", "AWS_ENDPOINT_URL",
         ];
-        let read = Config::read(|name| {
-            let at = names.iter().position(|known| *known == name)?;
-            Some(values[at].clone())
+        let read = |only: Option<&str>| Config::read(|name| match name {
+            "AWS_REGION" => Some("us-east-1".to_owned()),
+            "KMS_KEY_ARN" => Some(KEY_ARN.to_owned()),
+            _ if only.is_some_and(|only| only != name) => None,
+            _ => names.iter().position(|known| *known == name).map(|at| values[at].clone()),
         });
-        if let Err(invalid) = read {
-            prop_assert!(!invalid.0.is_empty());
+        // A variable is right or wrong by itself, whatever the others are
+        // (but India's two, which belong together).
+        let Err(all) = read(None) else { return Ok(()) };
+        for problem in &all.0 {
+            if !problem.variable.starts_with("SMS_IN") {
+                let alone = read(Some(problem.variable)).unwrap_err();
+                prop_assert!(alone.0.contains(problem), "{problem:?}");
+            }
         }
     }
 
     #[test]
-    fn any_origination_that_is_taken_sends_one_identity(value in "[A-Z=+*,0-9]{0,40}") {
+    fn an_origination_that_is_taken_suits_its_country(
+        country in "US|CA|CN|GB|IN|\\*",
+        identity in "\\+1[2-9][0-9]{9}|\\+447700900[0-9]{3}|[0-9]{5}|[A-Z][A-Z0-9-]{2,12}",
+    ) {
         let read = Config::read(|name| match name {
             "AWS_REGION" => Some("us-east-1".to_owned()),
             "KMS_KEY_ARN" => Some(KEY_ARN.to_owned()),
-            "SMS_ORIGINATION" => Some(value.clone()),
+            "SMS_ORIGINATION" => Some(format!("{country}={identity}")),
             _ => None,
         });
-        if let Err(invalid) = read {
-            prop_assert!(invalid.0.iter().all(|problem| problem.variable == "SMS_ORIGINATION"));
+        let is_sender_id = identity.starts_with(|c: char| c.is_ascii_alphabetic());
+        match read.map(|config| config.sms.origination) {
+            Ok(Origination::Explicit { countries, elsewhere }) => {
+                prop_assert_eq!(countries.len() + usize::from(elsewhere.is_some()), 1);
+                prop_assert!(!is_sender_id || identity.len() <= 11);
+                prop_assert!(!is_sender_id || !["US", "CA", "CN"].contains(&country.as_str()));
+                prop_assert!(country != "US" || !identity.starts_with("+44"));
+            }
+            Ok(Origination::Discovered) => prop_assert!(false, "{} is lost", identity),
+            Err(invalid) => prop_assert_eq!(invalid.0[0].variable, "SMS_ORIGINATION"),
         }
     }
 }

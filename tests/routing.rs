@@ -83,6 +83,12 @@ async fn a_number_of_elsewhere_does_not_reach_the_us() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_canadian_number_is_not_one_of_the_us() {
+    let local = Local::new(Options::default(), &[("SMS_ORIGINATION", "+16135550123")]).await;
+    assert_eq!(local.end(US).await, NO_NUMBER);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn empty_means_the_accounts_own_numbers() {
     let number = OriginationNumber::active;
     let numbers = vec![

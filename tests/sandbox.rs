@@ -239,6 +239,77 @@ async fn an_account_that_never_answers_holds_up_few_messages_and_briefly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_question_is_asked_again_at_once() {
+    let local = Local::new(sandboxed(), &[]).await;
+    let operations = [
+        "GetSMSSandboxAccountStatus",
+        "ListSMSSandboxPhoneNumbers",
+        "ListOriginationNumbers",
+    ];
+    for operation in operations {
+        local.aws.add_fault(operation, Fault::Throttle, 1);
+    }
+    assert_eq!(
+        local.outcome(&event("CustomSMSSender_SignUp")).await,
+        UNVERIFIED
+    );
+    for operation in operations {
+        assert_eq!(local.aws.calls(operation).count, 2, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_known_holds_while_the_account_is_throttled() {
+    let local = Local::new(sandboxed(), &[]).await;
+    let event = event("CustomSMSSender_SignUp");
+    assert_eq!(local.outcome(&event).await, UNVERIFIED);
+    local
+        .aws
+        .add_fault("GetSMSSandboxAccountStatus", Fault::Throttle, None);
+    for _ in 0..3 {
+        forward(Duration::from_secs(62)).await;
+        assert_eq!(local.outcome(&event).await, UNVERIFIED);
+    }
+    // Not for ever: what is that old is unknown.
+    forward(Duration::from_secs(1200)).await;
+    assert!(matches!(local.outcome(&event).await, Outcome::Sent { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_of_a_hundred_labels_costs_few_calls() {
+    let local = Local::new(sandboxed(), &[]).await;
+    let address = format!("A+b@{}com", "a.".repeat(100));
+    let event = to(event("CustomEmailSender_SignUp"), &address);
+    assert_eq!(local.outcome(&event).await, UNVERIFIED);
+    assert!(local.aws.calls("GetEmailIdentity").count <= 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_ses_does_not_tell_is_asked_once_for_a_while() {
+    let local = Local::new(sandboxed(), &[]).await;
+    local.aws.add_fault("GetEmailIdentity", Fault::Denied, None);
+    let event = event("CustomEmailSender_SignUp");
+    for _ in 0..3 {
+        // Unknown here; SES itself then refuses.
+        let (result, line) = local.handle(&event).await;
+        assert_eq!(result.unwrap(), UNVERIFIED);
+        assert_eq!(line["SandboxUnknown"], 1);
+    }
+    assert_eq!(local.aws.calls("GetEmailIdentity").count, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_developer_who_mails_themselves_is_told_of_the_senders_identity() {
+    let local = Local::new(sandboxed(), &[("SANDBOX_CHECK", "off")]).await;
+    local.aws.remove_identity("no-reply@example.com");
+    let event = event("CustomEmailSender_SignUp");
+    for address in ["no-reply@example.com", "reply@example.com"] {
+        let error = local.error(&to(event.clone(), address)).await;
+        assert_eq!(error.name(), "EmailRejected", "{address}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_cannot_be_read_is_unknown_too() {
     let local = Local::new(sandboxed(), &[]).await;
     local

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use cognito_sender::local::{Answer, Fault, KEY_ARN, KeyState, Options};
-use cognito_sender::{Clients, Secret};
+use cognito_sender::local::{Fault, KEY_ARN, Options};
+use cognito_sender::{Clients, Report, Request, Secret};
 use serde_json::Value;
 
 use crate::support::{Function, Local, event, with};
@@ -39,8 +39,12 @@ fn secrets_of(event: &Value) -> Vec<String> {
     .map(str::to_owned)
     .collect();
     secrets.extend(event["userName"].as_str().map(str::to_owned));
-    let code = event["request"]["code"].as_str().unwrap_or_default();
+    let request = &event["request"];
+    let code = request["code"].as_str().unwrap_or_default();
     secrets.extend(code.get(..60).map(str::to_owned));
+    let metadata = request["clientMetadata"].as_object().into_iter().flatten();
+    let typed = metadata.filter_map(|(_, value)| value.as_str());
+    secrets.extend(typed.filter(|value| value.len() > 6).map(str::to_owned));
     secrets
 }
 
@@ -60,20 +64,11 @@ async fn nothing_printed_holds_a_secret_or_a_full_destination() {
     let pool = with(events[0].clone(), "/userPoolId", "us-east-1_Another");
     events.extend([damaged, pool]);
 
-    let talkative = [("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace")];
-    let function = Function::start(Options::default(), &talkative);
-    let address = BTreeMap::from([("email".to_owned(), "user@example.com".to_owned())]);
-    for event in &events {
-        let user = event["userName"].as_str().unwrap();
-        function.aws.set_user(user, address.clone());
-    }
     let leaky = Fault::Error {
         status: 400,
         code: "InvalidParameter".to_owned(),
         message: format!("{CODE} to +12065550100 user@example.com"),
     };
-    let mut printed = String::new();
-    let mut answered = 0;
     let conditions: [(&str, Option<Fault>); 8] = [
         ("Publish", None),
         ("Publish", Some(leaky.clone())),
@@ -84,32 +79,46 @@ async fn nothing_printed_holds_a_secret_or_a_full_destination() {
         ("SendEmail", Some(Fault::ServerError { status: 500 })),
         ("AdminGetUser", Some(Fault::Cut)),
     ];
-    for (operation, fault) in conditions {
-        if let Some(fault) = fault {
-            function.aws.add_fault(operation, fault, None);
-        }
+    let mut printed = String::new();
+    let mut answered = 0;
+    let mut withheld = 0;
+    for sandboxed in [false, true] {
+        let options = Options {
+            sms_sandbox: sandboxed,
+            email_sandbox: sandboxed,
+            ..Options::default()
+        };
+        let talkative = [("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace")];
+        let function = Function::start(options, &talkative);
+        function.aws.remove_identity("example.com");
+        function.aws.verify_identity("no-reply@example.com");
         for event in &events {
-            printed += &format!("{:?}\n", function.answer(event).await);
-            answered += 1;
+            let address = BTreeMap::from([("email".to_owned(), "user@example.com".to_owned())]);
+            function
+                .aws
+                .set_user(event["userName"].as_str().unwrap(), address);
         }
-        function.aws.clear_faults();
+        for (operation, fault) in conditions.clone() {
+            if let Some(fault) = fault {
+                function.aws.add_fault(operation, fault, None);
+            }
+            for event in &events {
+                let answer = format!("{:?}", function.answer(event).await);
+                withheld += usize::from(answer.contains("unverified_destination"));
+                printed += &answer;
+                answered += 1;
+            }
+            function.aws.clear_faults();
+        }
+        printed += &function.stop();
     }
-    function.aws.set_key(KEY_ARN, KeyState::Disabled);
-    function.aws.set_sms_sandbox(true);
-    for event in &events {
-        let answer = function.answer(event).await;
-        assert!(!matches!(answer, Answer::InitError { .. }));
-    }
+    assert!(withheld > 20, "{withheld}");
+    assert!(printed.lines().count() >= answered);
 
     let secrets: Vec<String> = events.iter().flat_map(secrets_of).collect();
-    assert!(secrets.len() > 20);
-    printed += &function.stop();
-    assert!(printed.lines().count() > 2 * answered);
-    for secret in secrets
-        .iter()
-        .map(String::as_str)
-        .chain([CODE, "2065550100"])
-    {
+    assert!(secrets.len() > 40, "{}", secrets.len());
+    let secrets = secrets.iter().map(String::as_str);
+    for secret in secrets.chain([CODE, "2065550100", "user@"]) {
         let place = printed
             .find(secret)
             .map(|at| &printed[at.saturating_sub(200)..at]);
@@ -128,11 +137,14 @@ async fn values_of_the_pipeline_print_without_secrets() {
     for name in ["CustomSMSSender_SignUp", "CustomEmailSender_SignUp"] {
         let event = local.sealed(event(name), CODE).await;
         let (result, line) = local.handle(&event).await;
-        let printed = format!("{result:?} {line}");
-        assert!(!printed.contains(CODE), "{printed}");
+        let request = Request::parse(&event).unwrap();
+        let prepared = local.sender.prepare(&request, &mut Report::new("1")).await;
+        let printed = format!("{result:?} {line} {:?}", prepared.unwrap());
+        assert!(printed.contains("***"), "{printed}");
+        for secret in [CODE, "2065550100", "user@"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
     }
-    let config = format!("{:?}", local.aws);
-    assert!(!config.contains(CODE));
 }
 
 #[tokio::test(flavor = "multi_thread")]

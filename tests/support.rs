@@ -1,6 +1,6 @@
 //! The function, as a process and in this one, against a stand-in.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -115,9 +115,14 @@ impl Local {
 
     /// The event with a code sealed into it.
     pub(crate) async fn sealed(&self, event: Value, code: &str) -> Value {
+        self.sealed_under(KEY_ARN, event, code).await
+    }
+
+    /// The event with a code sealed into it under another key.
+    pub(crate) async fn sealed_under(&self, key: &str, event: Value, code: &str) -> Value {
         let kms = Clients::new(&self.config).await.kms;
         let pool = UserPoolId::parse(event["userPoolId"].as_str().unwrap()).unwrap();
-        let key = KmsKeyArn::parse(KEY_ARN).unwrap();
+        let key = KmsKeyArn::parse(key).unwrap();
         let sealed = seal(kms, &key, &pool, &Secret::from(code)).await.unwrap();
         with(event, "/request/code", sealed)
     }
@@ -127,7 +132,16 @@ impl Local {
 pub(crate) struct Function {
     pub(crate) aws: StandIn,
     process: Child,
-    log: Option<JoinHandle<String>>,
+    /// What it prints, on standard output and on standard error.
+    log: Vec<JoinHandle<String>>,
+}
+
+/// Gathers what a process prints, until it ends.
+fn gather(output: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        lines.fold(String::new(), |log, line| log + &line + "\n")
+    })
 }
 
 impl Function {
@@ -141,19 +155,14 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let log = std::thread::spawn(move || {
-            let lines = output.lines().map_while(Result::ok);
-            lines.fold(String::new(), |log, line| log + &line + "\n")
-        });
-        Self {
-            aws,
-            process,
-            log: Some(log),
-        }
+        let log = vec![
+            gather(process.stdout.take().unwrap()),
+            gather(process.stderr.take().unwrap()),
+        ];
+        Self { aws, process, log }
     }
 
     pub(crate) async fn answer(&self, event: &Value) -> Answer {
@@ -187,7 +196,8 @@ impl Function {
     pub(crate) fn stop(mut self) -> String {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.log.take().unwrap().join().unwrap()
+        let log = std::mem::take(&mut self.log).into_iter();
+        log.map(|log| log.join().unwrap()).collect()
     }
 }
 
