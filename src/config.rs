@@ -112,12 +112,48 @@ pub struct Sender {
 pub struct TextsConfig {
     /// `APP_NAME`, at most 40 characters on one line.
     pub app: Option<String>,
-    /// `APP_DOMAIN`: turns the WebOTP line on.
+    /// `APP_DOMAIN`.
     pub domain: Option<String>,
+    /// `APP_DOMAIN` or `APP_ANDROID_HASH`: by what codes in SMS are filled in.
+    pub last_line: Option<LastLine>,
     /// `DEFAULT_LOCALE`; `en` if empty.
     pub locale: String,
     /// `MESSAGES_DIR`: a folder of own texts.
     pub folder: Option<String>,
+    /// `MFA_CODE_MINUTES`: how long a sign-in code lives. 3 if empty.
+    pub mfa_minutes: u32,
+    /// `TEMPORARY_PASSWORD_DAYS`: how long an invitation holds. 7 if empty.
+    pub password_days: u32,
+}
+
+/// The last line of a text message, by which a phone fills the code in. There
+/// is one last line, so there is one of the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LastLine {
+    /// `@domain #code`: browsers, and iOS ("Origin-bound one-time codes
+    /// delivered via SMS", WICG).
+    Domain(String),
+    /// The app's 11 characters: Android's SMS Retriever, which reads messages
+    /// of at most 140 bytes (Google, "Perform SMS verification on a server").
+    AndroidHash(String),
+}
+
+impl LastLine {
+    /// The ending of a message, from the blank line on.
+    pub(crate) fn of(&self, code: &str) -> String {
+        match self {
+            Self::Domain(domain) => format!("\n\n@{domain} #{code}"),
+            Self::AndroidHash(hash) => format!("\n\n{hash}"),
+        }
+    }
+
+    /// The most bytes that a message may have to be read.
+    pub(crate) fn longest(&self) -> usize {
+        match self {
+            Self::Domain(_) => usize::MAX,
+            Self::AndroidHash(_) => 140,
+        }
+    }
 }
 
 /// The SDK's own endpoint variables: `AWS_ENDPOINT_URL_SNS` and its siblings
@@ -584,38 +620,86 @@ impl Sender {
 }
 
 fn texts(env: &mut Reader<'_>) -> TextsConfig {
+    let app = env.parsed(
+        "APP_NAME",
+        "is longer than 40 characters, or holds a control character",
+        "Acme",
+        |value| {
+            let valid = value.chars().count() <= 40 && !value.chars().any(char::is_control);
+            valid.then(|| value.to_owned())
+        },
+    );
+    let domain = env.parsed(
+        "APP_DOMAIN",
+        "is not a host name without scheme and path",
+        "app.example.com",
+        |value| is_domain(value).then(|| value.to_owned()),
+    );
+    let hash = env.parsed(
+        "APP_ANDROID_HASH",
+        "is not the 11 characters that identify an Android app",
+        "FA+9qCX9VSu",
+        |value| {
+            let valid = value.len() == 11
+                && value
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
+            valid.then(|| value.to_owned())
+        },
+    );
+    if domain.is_some() && hash.is_some() {
+        env.problem(
+            "APP_ANDROID_HASH",
+            "is set beside APP_DOMAIN: each wants to be the last line of a message, so choose one",
+            "FA+9qCX9VSu",
+        );
+    }
+    let locale = env.parsed(
+        "DEFAULT_LOCALE",
+        "is not a language tag",
+        "pt-BR",
+        |value| {
+            let valid = value.len() <= 35
+                && value.split(['-', '_']).all(|part| {
+                    (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+                });
+            valid.then(|| value.to_owned())
+        },
+    );
+    let folder = env.parsed(
+        "MESSAGES_DIR",
+        "is not a folder that can be read",
+        "/opt/messages",
+        |value| std::fs::read_dir(value).ok().map(|_| value.to_owned()),
+    );
+    let mut number = |variable, what, example, valid: std::ops::RangeInclusive<u32>| {
+        env.parsed(variable, what, example, |value| {
+            value.parse().ok().filter(|number| valid.contains(number))
+        })
+    };
+    let mfa_minutes = number(
+        "MFA_CODE_MINUTES",
+        "is not a number of minutes from 3 to 15",
+        "3",
+        3..=15,
+    );
+    let password_days = number(
+        "TEMPORARY_PASSWORD_DAYS",
+        "is not a number of days from 1 to 365",
+        "7",
+        1..=365,
+    );
     TextsConfig {
-        app: env.parsed(
-            "APP_NAME",
-            "is longer than 40 characters, or holds a control character",
-            "Acme",
-            |value| {
-                let valid = value.chars().count() <= 40 && !value.chars().any(char::is_control);
-                valid.then(|| value.to_owned())
-            },
-        ),
-        domain: env.parsed(
-            "APP_DOMAIN",
-            "is not a host name without scheme and path",
-            "app.example.com",
-            |value| is_domain(value).then(|| value.to_owned()),
-        ),
-        locale: env
-            .parsed(
-                "DEFAULT_LOCALE",
-                "is not a language tag",
-                "pt-BR",
-                |value| {
-                    let valid = value.len() <= 35
-                        && value.split(['-', '_']).all(|part| {
-                            (1..=8).contains(&part.len())
-                                && part.bytes().all(|b| b.is_ascii_alphanumeric())
-                        });
-                    valid.then(|| value.to_owned())
-                },
-            )
-            .unwrap_or_else(|| "en".to_owned()),
-        folder: env.value("MESSAGES_DIR"),
+        last_line: domain
+            .clone()
+            .map(LastLine::Domain)
+            .or(hash.map(LastLine::AndroidHash)),
+        app,
+        domain,
+        locale: locale.unwrap_or_else(|| "en".to_owned()),
+        folder,
+        mfa_minutes: mfa_minutes.unwrap_or(3),
+        password_days: password_days.unwrap_or(7),
     }
 }
 

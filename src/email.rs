@@ -72,7 +72,9 @@ impl Email {
                     .map(|address| vec![address.expose().to_owned()]),
             )
             .set_configuration_set_name(self.config.configuration_set.clone())
+            .email_tags(tag("channel", "email"))
             .email_tags(tag("occasion", occasion.name()))
+            .email_tags(tag("locale", &message.locale))
             .content(EmailContent::builder().simple(mail).build())
             .send()
             .await;

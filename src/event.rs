@@ -200,6 +200,12 @@ impl Attributes {
             .filter(|value| !value.is_empty())
     }
 
+    /// All names and values that are not empty.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter().filter(|(_, value)| !value.is_empty());
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     fn read(value: Option<&Value>) -> Self {
         let pairs = value.and_then(Value::as_object).into_iter().flatten();
         Self(

@@ -31,6 +31,7 @@
 //! knows of a terminal, and `local` is an AWS of one's own on loopback, for
 //! tries and tests.
 
+pub mod catalogue;
 pub mod clients;
 pub mod code;
 pub mod config;
@@ -41,6 +42,7 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "cli")]
 pub mod local;
+pub mod locale;
 pub mod message;
 pub mod outcome;
 mod probe;
@@ -49,6 +51,7 @@ pub mod routing;
 pub mod sandbox;
 pub mod sender;
 pub mod sms;
+pub mod sms_length;
 
 pub use clients::Clients;
 pub use code::Secret;

@@ -1,252 +1,426 @@
-//! Request + code -> the words that a person reads.
+//! Request + code -> the words that a person reads, from the texts.
 //!
 //! Rules that hold for every text here: what the user typed stands in a text
-//! only where the occasion needs it (a user name, the place of a suspicious
-//! sign-in), and then cut to plain words; HTML is escaped; no
-//! character touches a temporary password; a subject holds no code, since
-//! locked screens show it.
+//! only where a template asks for it, and then cut to plain words; HTML is
+//! escaped; no character touches a temporary password; a subject is one line;
+//! an SMS is one segment if any of its variants is.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::path::Path;
 
+use icu_locale::{Direction, LocaleDirectionality};
+use minijinja::Value;
+
+use crate::catalogue::{Broken, Catalogue, Own, Renderer};
 use crate::code::Secret;
-use crate::config::TextsConfig;
-use crate::event::{Channel, Notice, Occasion, Request, TakeOverAction};
+use crate::config::{LastLine, TextsConfig};
+use crate::country::Country;
+use crate::event::{Notice, Occasion, Request, TakeOverAction};
+use crate::locale;
+use crate::sms_length::SmsLength;
 
 /// A text message.
 #[derive(Debug, Clone)]
 pub struct SmsMessage {
     /// Holds the code.
     pub text: Secret,
+    /// The language that it is in.
+    pub locale: String,
 }
 
 /// A mail, complete in both bodies.
 #[derive(Debug, Clone)]
 pub struct EmailMessage {
-    /// One line, without the code.
+    /// One line.
     pub subject: String,
     /// Holds the code.
     pub text: Secret,
     /// Holds the code.
     pub html: Secret,
+    /// The language that it is in.
+    pub locale: String,
 }
 
-/// The texts of one deployment: built-in English, with the app's name.
+/// The one layout of all mails.
+const LAYOUT: &str = include_str!("messages/layout.html");
+
+/// The texts of one deployment.
 pub struct Texts {
-    app: Option<String>,
-    domain: Option<String>,
+    config: TextsConfig,
+    own: Own,
+    renderer: Renderer,
 }
 
-/// What an occasion says, around the code.
-struct Wording {
-    /// A mail's subject, without the app's name.
-    subject: &'static str,
-    /// A mail's first sentence.
-    purpose: &'static str,
-    /// `sign-up code`, say.
-    noun: &'static str,
-    /// How long Cognito takes the code, in words; `None` if not known.
-    life: Option<&'static str>,
+/// The texts that one message is made from.
+struct Voice<'a> {
+    texts: &'a Texts,
+    locale: &'a str,
+    chain: Vec<&'a Catalogue>,
+    values: BTreeMap<&'static str, Value>,
+    broken: Vec<Broken>,
 }
 
-fn wording(occasion: Occasion, channel: Channel) -> Wording {
-    let (subject, purpose, noun, life) = match (occasion, channel) {
-        (Occasion::SignUp | Occasion::ResendCode, _) => (
-            "Confirm your account",
-            "Enter this code to confirm your account.",
-            "sign-up code",
-            Some("24 hours"),
-        ),
-        (Occasion::ForgotPassword, _) => (
-            "Reset your password",
-            "Enter this code to choose a new password.",
-            "password reset code",
-            Some("1 hour"),
-        ),
-        (Occasion::UpdateUserAttribute | Occasion::VerifyUserAttribute, Channel::Sms) => (
-            "Confirm your phone number",
-            "Enter this code to confirm your phone number.",
-            "code to confirm your phone number",
-            Some("24 hours"),
-        ),
-        (Occasion::UpdateUserAttribute | Occasion::VerifyUserAttribute, Channel::Email) => (
-            "Confirm your email address",
-            "Enter this code to confirm your email address.",
-            "code to confirm your email address",
-            Some("24 hours"),
-        ),
-        (Occasion::AdminCreateUser, _) => (
-            "Your new account",
-            "An account was made for you. Sign in with this temporary password, then choose your \
-             own.",
-            "temporary password",
-            None,
-        ),
-        // 3 to 15, as set on the pool.
-        (Occasion::Authentication, _) => (
-            "Your sign-in code",
-            "Enter this code to sign in.",
-            "sign-in code",
-            Some("a few minutes"),
-        ),
-        (Occasion::AccountTakeOverNotification | Occasion::Other, _) => {
-            ("Your code", "Here is your code.", "code", None)
-        }
-    };
-    Wording {
-        subject,
-        purpose,
-        noun,
-        life,
-    }
-}
-
-impl Texts {
-    /// The texts with the app's name and domain.
-    pub fn new(config: &TextsConfig) -> Self {
-        Self {
-            app: config.app.clone(),
-            domain: config.domain.clone(),
-        }
-    }
-
-    /// The text message of a request.
-    pub fn sms(&self, request: &Request, code: &Secret) -> SmsMessage {
-        let words = wording(request.occasion, Channel::Sms);
-        let mut text = self
-            .app
-            .as_ref()
-            .map_or_else(String::new, |app| format!("{app}: "));
-        if request.occasion == Occasion::AdminCreateUser {
-            // Each on a line of its own, so that what is copied is exact.
-            let (name, password) = (user_name(request), unescaped(code.expose()));
-            let _ = write!(
-                text,
-                "an account was made for you. User name:\n{name}\nTemporary password:\n{password}"
-            );
-        } else {
-            let (code, noun) = (code.expose(), words.noun);
-            let _ = write!(text, "{code} is your {noun}.");
-            if let Some(life) = words.life {
-                let _ = write!(text, " It expires in {life}.");
-            }
-            text.push_str(" Do not share it.");
-            // The browser fills the code in on this domain only (WebOTP,
-            // "origin-bound one-time codes"): always the last line.
-            if let Some(domain) = &self.domain {
-                let _ = write!(text, "\n\n@{domain} #{code}");
-            }
-        }
-        SmsMessage {
-            text: Secret::from(text),
-        }
-    }
-
-    /// The mail of a request that carries a code.
-    pub fn email(&self, request: &Request, code: &Secret) -> EmailMessage {
-        let words = wording(request.occasion, Channel::Email);
-        let invitation = request.occasion == Occasion::AdminCreateUser;
-        let shown = if invitation {
-            Secret::from(unescaped(code.expose()))
-        } else {
-            code.clone()
-        };
-        let mut rows = Vec::new();
-        if invitation {
-            rows.push(Row::Fact("User name", user_name(request)));
-        }
-        rows.push(Row::Code(shown));
-        if let Some(life) = words.life {
-            rows.push(Row::Line(format!("It expires in {life}.")));
-        }
-        rows.push(Row::Line(if invitation {
-            "If you do not expect this account, ignore this message.".to_owned()
-        } else {
-            "Do not share it. If you did not ask for it, ignore this message.".to_owned()
-        }));
-        self.mail(words.subject, words.purpose, &rows)
-    }
-
-    /// Threat protection's notice: what happened, and the two links where
-    /// Cognito made them.
-    pub fn notice(&self, notice: &Notice) -> EmailMessage {
-        let (subject, purpose) = match notice.action {
-            TakeOverAction::Block => (
-                "A sign-in was blocked",
-                "Somebody tried to sign in to your account. The attempt was blocked.",
-            ),
-            TakeOverAction::Mfa => (
-                "An unusual sign-in was checked",
-                "There was an unusual attempt to sign in to your account. A second step was asked \
-                 for.",
-            ),
-            TakeOverAction::NoAction => (
-                "An unusual sign-in",
-                "There was an unusual sign-in to your account.",
-            ),
-        };
-        let facts = [
-            ("Time", "LOGIN_TIME"),
-            ("Device", "DEVICE_NAME"),
-            ("City", "CITY"),
-            ("Country", "COUNTRY"),
-            ("IP address", "IP_ADDRESS"),
-        ];
-        let mut rows: Vec<Row> = facts
-            .into_iter()
-            .filter_map(|(label, name)| {
-                let value = notice.details.get(name)?;
-                let value = match value.parse::<IpAddr>() {
-                    Ok(address) => address.to_string(),
-                    Err(_) => plain(value, 80),
-                };
-                (!value.is_empty()).then_some(Row::Fact(label, value))
-            })
-            .collect();
-        let mut link = |label, link: &Option<Secret>| {
-            rows.extend(
-                link.clone()
-                    .filter(is_link)
-                    .map(|link| Row::Link(label, link)),
-            );
-        };
-        link("It was me", &notice.link_valid);
-        link("It was not me", &notice.link_invalid);
-        rows.push(Row::Line(
-            "If it was not you, change your password.".to_owned(),
-        ));
-        self.mail(subject, purpose, &rows)
-    }
-
-    fn mail(&self, subject: &str, purpose: &str, rows: &[Row]) -> EmailMessage {
-        let app = self.app.as_deref();
-        EmailMessage {
-            subject: app.map_or_else(|| subject.to_owned(), |app| format!("{subject} - {app}")),
-            text: Secret::from(text_body(app, purpose, rows)),
-            html: Secret::from(html_body(app, subject, purpose, rows)),
-        }
-    }
-}
-
-/// A part of a mail, below its first sentence.
+/// A mail's parts, as they stand below each other.
 enum Row {
     /// The code or password: big, alone, easy to select.
     Code(Secret),
     /// A name and its value.
-    Fact(&'static str, String),
+    Fact(String, String),
     /// A link to press.
-    Link(&'static str, Secret),
+    Link(String, Secret),
     /// A sentence.
     Line(String),
 }
 
-fn text_body(app: Option<&str>, purpose: &str, rows: &[Row]) -> String {
-    let mut body = format!("{purpose}\n");
+/// The key of an occasion's text message.
+fn sms_key(occasion: Occasion) -> &'static str {
+    match occasion {
+        Occasion::SignUp | Occasion::ResendCode => "sms.sign_up",
+        Occasion::ForgotPassword => "sms.forgot_password",
+        Occasion::UpdateUserAttribute | Occasion::VerifyUserAttribute => "sms.confirm_phone",
+        Occasion::AdminCreateUser => "sms.invitation",
+        Occasion::Authentication => "sms.sign_in",
+        Occasion::AccountTakeOverNotification | Occasion::Other => "sms.other",
+    }
+}
+
+/// The table of an occasion's mail.
+fn email_key(occasion: Occasion) -> &'static str {
+    match occasion {
+        Occasion::SignUp | Occasion::ResendCode => "email.sign_up",
+        Occasion::ForgotPassword => "email.forgot_password",
+        Occasion::UpdateUserAttribute | Occasion::VerifyUserAttribute => "email.confirm_email",
+        Occasion::AdminCreateUser => "email.invitation",
+        Occasion::Authentication => "email.sign_in",
+        Occasion::AccountTakeOverNotification | Occasion::Other => "email.other",
+    }
+}
+
+/// How many hours Cognito takes a code for (Cognito guide, "Quotas": code
+/// validity).
+fn hours(occasion: Occasion) -> u32 {
+    match occasion {
+        Occasion::ForgotPassword => 1,
+        _ => 24,
+    }
+}
+
+impl Texts {
+    /// The texts as configured. Reads the folder of own texts, and tells what
+    /// of it cannot be used.
+    pub fn new(config: &TextsConfig) -> Self {
+        let own = config.folder.as_deref().map(Path::new).map(Own::read);
+        let own = own.unwrap_or_default();
+        for broken in &own.broken {
+            tracing::warn!(%broken, "a text of your own is not used");
+        }
+        Self {
+            config: config.clone(),
+            own,
+            renderer: Renderer::new(),
+        }
+    }
+
+    /// The deployment's own texts.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// The text message of a request, and what of one's own texts was passed
+    /// over for it.
+    pub fn sms(
+        &self,
+        request: &Request,
+        code: &Secret,
+        country: Option<Country>,
+    ) -> (SmsMessage, Vec<Broken>) {
+        let mut voice = self.voice(request, country);
+        let invitation = request.occasion == Occasion::AdminCreateUser;
+        let code = shown(request.occasion, code);
+        voice.values.insert("code", Value::from(code.expose()));
+        let ending = match (&self.config.last_line, invitation) {
+            (Some(last_line), false) => last_line.of(code.expose()),
+            _ => String::new(),
+        };
+        let prefix = self
+            .config
+            .app
+            .is_some()
+            .then(|| voice.plain_text("sms.prefix"));
+        let bodies = voice.variants(sms_key(request.occasion), |body| {
+            alone(body, code.expose(), invitation)
+        });
+        let with = |prefix: &str| {
+            let bodies = bodies.iter();
+            let whole = bodies.map(|body| format!("{prefix}{body}{ending}"));
+            whole.collect::<Vec<_>>()
+        };
+        let mut candidates = with(prefix.as_deref().unwrap_or_default());
+        candidates.extend(with(""));
+        let longest = self
+            .config
+            .last_line
+            .as_ref()
+            .map_or(usize::MAX, LastLine::longest);
+        let fits = |text: &&String| SmsLength::of(text).segments == 1 && text.len() <= longest;
+        let text = candidates
+            .iter()
+            .find(fits)
+            .or_else(|| {
+                candidates
+                    .iter()
+                    .min_by_key(|text| SmsLength::of(text).segments)
+            })
+            .cloned()
+            .unwrap_or_else(|| code.expose().to_owned());
+        let message = SmsMessage {
+            text: Secret::from(text),
+            locale: voice.locale.to_owned(),
+        };
+        (message, voice.broken)
+    }
+
+    /// The mail of a request that carries a code, and what of one's own texts
+    /// was passed over for it.
+    pub fn email(&self, request: &Request, code: &Secret) -> (EmailMessage, Vec<Broken>) {
+        let mut voice = self.voice(request, None);
+        let invitation = request.occasion == Occasion::AdminCreateUser;
+        let code = shown(request.occasion, code);
+        voice.values.insert("code", Value::from(code.expose()));
+        let key = email_key(request.occasion);
+        let mut rows = Vec::new();
+        if invitation {
+            let label = voice.plain_text("email.invitation.user_name");
+            rows.push(Row::Fact(label, user_name(request)));
+        }
+        rows.push(Row::Code(code.clone()));
+        rows.push(Row::Line(voice.plain_text(&format!("{key}.note"))));
+        if invitation {
+            rows.push(Row::Line(voice.plain_text("email.invitation.ignore")));
+        } else {
+            rows.push(Row::Line(voice.plain_text("email.dont_share")));
+            rows.push(Row::Line(voice.plain_text("email.ignore")));
+        }
+        let mut mail = voice.mail(key, rows);
+        // A whole body of one's own, as `messages import` makes them.
+        let own_body = |voice: &mut Voice<'_>, part: &str| {
+            let key = format!("{key}.{part}");
+            let html = part == "html";
+            let escaped = voice
+                .texts
+                .renderer
+                .html("{{ code }}", &voice.template_values());
+            let written = match escaped {
+                Ok(escaped) if html => Secret::from(escaped),
+                _ => code.clone(),
+            };
+            let whole = |body: &str| alone(body, written.expose(), invitation && !html);
+            voice.rendered(&key, html, whole).pop().map(Secret::from)
+        };
+        if let Some(html) = own_body(&mut voice, "html") {
+            mail.html = html;
+        }
+        if let Some(text) = own_body(&mut voice, "text") {
+            mail.text = text;
+        }
+        (mail, voice.broken)
+    }
+
+    /// Threat protection's notice: what happened, and the two links where
+    /// Cognito made them.
+    pub fn notice(&self, request: &Request, notice: &Notice) -> (EmailMessage, Vec<Broken>) {
+        let mut voice = self.voice(request, None);
+        let key = match notice.action {
+            TakeOverAction::Block => "email.sign_in_blocked",
+            TakeOverAction::Mfa => "email.sign_in_checked",
+            TakeOverAction::NoAction => "email.sign_in_noticed",
+        };
+        let mut rows = Vec::new();
+        for (label, name) in [
+            ("time", "LOGIN_TIME"),
+            ("device", "DEVICE_NAME"),
+            ("city", "CITY"),
+            ("country", "COUNTRY"),
+            ("ip_address", "IP_ADDRESS"),
+        ] {
+            let Some(value) = notice.details.get(name) else {
+                continue;
+            };
+            let value = match value.parse::<IpAddr>() {
+                Ok(address) => address.to_string(),
+                Err(_) => plain(value, 80),
+            };
+            if !value.is_empty() {
+                let label = voice.plain_text(&format!("email.notice.{label}"));
+                rows.push(Row::Fact(label, value));
+            }
+        }
+        for (label, link) in [
+            ("email.notice.it_was_me", &notice.link_valid),
+            ("email.notice.it_was_not_me", &notice.link_invalid),
+        ] {
+            if let Some(link) = link.clone().filter(is_link) {
+                rows.push(Row::Link(voice.plain_text(label), link));
+            }
+        }
+        rows.push(Row::Line(voice.plain_text("email.notice.note")));
+        let mail = voice.mail(key, rows);
+        (mail, voice.broken)
+    }
+
+    /// The language of a request's user, and what a template may say of them.
+    fn voice<'a>(&'a self, request: &Request, country: Option<Country>) -> Voice<'a> {
+        let client = request.client_id.as_deref();
+        let wishes = locale::wishes(request, country, &self.config.locale);
+        let available = self.own.locales(client);
+        let locale = locale::best(&wishes, &available).unwrap_or("en");
+        let mut values = BTreeMap::from([
+            ("username", Value::from(user_name(request))),
+            ("locale", Value::from(locale)),
+            ("hours", Value::from(hours(request.occasion))),
+            ("minutes", Value::from(self.config.mfa_minutes)),
+            ("days", Value::from(self.config.password_days)),
+            ("user", safe_attributes(request)),
+        ]);
+        // Unset, they are unknown to templates, which then are passed over.
+        let app = self.config.app.as_deref().map(folded);
+        values.extend(app.map(|app| ("app", Value::from(app))));
+        let domain = self.config.domain.as_deref();
+        values.extend(domain.map(|domain| ("domain", Value::from(domain))));
+        Voice {
+            texts: self,
+            locale,
+            chain: self.own.chain(client, locale),
+            values,
+            broken: Vec::new(),
+        }
+    }
+}
+
+impl Voice<'_> {
+    /// All variants of the first text under a key that is whole; empty if
+    /// there is none.
+    fn rendered(
+        &mut self,
+        key: &str,
+        html: bool,
+        whole: impl Fn(&str) -> Result<(), &'static str>,
+    ) -> Vec<String> {
+        let values = self.template_values();
+        let renderer = &self.texts.renderer;
+        for catalogue in &self.chain {
+            let Some(text) = catalogue.get(key) else {
+                continue;
+            };
+            let render = |template: &String| {
+                let rendered = if html {
+                    renderer.html(template, &values)
+                } else {
+                    renderer.text(template, &values)
+                }?;
+                whole(&rendered)?;
+                Ok(rendered)
+            };
+            let result: Result<Vec<String>, String> = text.variants.iter().map(render).collect();
+            match result {
+                Ok(rendered) => return rendered,
+                Err(what) => self.broken.push(Broken {
+                    file: catalogue.file().to_owned(),
+                    line: text.line,
+                    what: format!("{key}: {what}"),
+                }),
+            }
+        }
+        Vec::new()
+    }
+
+    fn template_values(&self) -> Value {
+        Value::from_pairs(
+            self.values
+                .iter()
+                .map(|(name, value)| (*name, value.clone())),
+        )
+    }
+
+    fn variants(
+        &mut self,
+        key: &str,
+        whole: impl Fn(&str) -> Result<(), &'static str>,
+    ) -> Vec<String> {
+        self.rendered(key, false, whole)
+    }
+
+    /// A text of one variant, without the code.
+    fn plain_text(&mut self, key: &str) -> String {
+        let mut variants = self.rendered(key, false, |_| Ok(()));
+        variants.truncate(1);
+        variants.pop().unwrap_or_default()
+    }
+
+    fn mail(&mut self, key: &str, rows: Vec<Row>) -> EmailMessage {
+        let subject = one_line(&self.plain_text(&format!("{key}.subject")));
+        let lead = self.plain_text(&format!("{key}.lead"));
+        let app = self.texts.config.app.as_deref();
+        let title = subject.clone();
+        self.values.insert("subject", Value::from(subject.as_str()));
+        let subject = match app {
+            Some(_) => one_line(&self.plain_text("email.subject_with_app")),
+            None => subject,
+        };
+        EmailMessage {
+            text: Secret::from(text_body(app, &lead, &rows)),
+            html: Secret::from(self.html_body(&title, &lead, &rows)),
+            subject,
+            locale: self.locale.to_owned(),
+        }
+    }
+
+    fn html_body(&self, title: &str, lead: &str, rows: &[Row]) -> String {
+        let row = |row: &Row| {
+            let (kind, label, value) = match row {
+                Row::Code(code) => ("code", "", code.expose()),
+                Row::Fact(label, value) => ("fact", label.as_str(), value.as_str()),
+                Row::Link(label, link) => ("link", label.as_str(), link.expose()),
+                Row::Line(line) => ("line", "", line.as_str()),
+            };
+            Value::from_pairs([("kind", kind), ("label", label), ("value", value)])
+        };
+        let shown = rows
+            .iter()
+            .filter(|row| !matches!(row, Row::Line(line) if line.is_empty()));
+        let direction = match LocaleDirectionality::new_common()
+            .get(&self.locale.parse().unwrap_or(icu_locale::langid!("en")))
+        {
+            Some(Direction::RightToLeft) => "rtl",
+            _ => "ltr",
+        };
+        let values = Value::from_pairs([
+            ("lang", Value::from(self.locale)),
+            ("dir", Value::from(direction)),
+            ("title", Value::from(title)),
+            ("lead", Value::from(lead)),
+            (
+                "app",
+                Value::from(self.texts.config.app.clone().unwrap_or_default()),
+            ),
+            ("rows", shown.map(row).collect()),
+        ]);
+        // The layout is ours, and rendered in every test of a mail.
+        let layout = self.texts.renderer.html(LAYOUT, &values);
+        layout.unwrap_or_default()
+    }
+}
+
+fn text_body(app: Option<&str>, lead: &str, rows: &[Row]) -> String {
+    let mut body = format!("{lead}\n");
     for row in rows {
         let _ = match row {
             Row::Code(code) => write!(body, "\n{}\n\n", code.expose()),
             Row::Fact(label, value) => writeln!(body, "{label}: {value}"),
             Row::Link(label, link) => write!(body, "\n{label}:\n{}\n\n", link.expose()),
+            Row::Line(line) if line.is_empty() => Ok(()),
             Row::Line(line) => writeln!(body, "{line}"),
         };
     }
@@ -256,45 +430,60 @@ fn text_body(app: Option<&str>, purpose: &str, rows: &[Row]) -> String {
     body
 }
 
-fn html_body(app: Option<&str>, title: &str, purpose: &str, rows: &[Row]) -> String {
-    let mut inner = format!("<p>{}</p>\n", escaped(purpose));
-    for row in rows {
-        let _ = match row {
-            Row::Code(code) => writeln!(
-                inner,
-                "<p style=\"font:600 28px/1.4 ui-monospace,Menlo,Consolas,monospace;\
-                 letter-spacing:2px;margin:24px 0;word-break:break-all;user-select:all\">{}</p>",
-                escaped(code.expose())
-            ),
-            Row::Fact(label, value) => writeln!(
-                inner,
-                "<p style=\"margin:4px 0\"><b>{label}</b> {}</p>",
-                escaped(value)
-            ),
-            Row::Link(label, link) => writeln!(
-                inner,
-                "<p style=\"margin:16px 0\"><a href=\"{}\" rel=\"noreferrer\">{label}</a></p>",
-                escaped(link.expose())
-            ),
-            Row::Line(line) => writeln!(inner, "<p style=\"margin:4px 0\">{}</p>", escaped(line)),
-        };
+/// The code as a person must type it.
+fn shown(occasion: Occasion, code: &Secret) -> Secret {
+    match occasion {
+        Occasion::AdminCreateUser => Secret::from(unescaped(code.expose())),
+        _ => code.clone(),
     }
-    let app = app.map_or_else(String::new, |app| {
-        format!(
-            "<p style=\"opacity:.7;margin-top:32px\">{}</p>\n",
-            escaped(app)
-        )
-    });
-    let title = escaped(title);
-    format!(
-        "<!doctype html>\n<html lang=\"en\" dir=\"ltr\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n</head>\n\
-         <body style=\"margin:0;padding:32px 16px;font:16px/1.5 system-ui,sans-serif\">\n\
-         <div style=\"max-width:480px;margin:0 auto\">\n\
-         <h1 style=\"font-size:20px;margin:0 0 16px\">{title}</h1>\n{inner}{app}</div>\n</body>\n\
-         </html>\n"
-    )
+}
+
+/// Whether a text holds the code; and, for a password, untouched by anything
+/// but white space.
+fn alone(text: &str, code: &str, is_password: bool) -> Result<(), &'static str> {
+    let beside = |c: Option<char>| c.is_none_or(char::is_whitespace);
+    let untouched = |(at, _): (usize, &str)| {
+        beside(text[..at].chars().next_back()) && beside(text[at + code.len()..].chars().next())
+    };
+    if !text.contains(code) {
+        Err("{{ code }} is missing")
+    } else if is_password && !text.match_indices(code).any(untouched) {
+        Err("something touches {{ code }}, a password here: put it on a line of its own")
+    } else {
+        Ok(())
+    }
+}
+
+/// The user's attributes as templates may use them, under `user`: plain words.
+fn safe_attributes(request: &Request) -> Value {
+    let safe = request.attributes.iter();
+    Value::from_pairs(safe.map(|(name, value)| (name.to_owned(), folded(&plain(value, 64)))))
+}
+
+/// Without the characters that turn a text message into UCS-2 for nothing:
+/// curly quotes, dashes, the ellipsis, the no-break space.
+fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2032}' => folded.push('\''),
+            '\u{201c}' | '\u{201d}' | '\u{2033}' => folded.push('"'),
+            '\u{2010}'..='\u{2015}' => folded.push('-'),
+            '\u{2026}' => folded.push_str("..."),
+            '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}' => folded.push(' '),
+            other => folded.push(other),
+        }
+    }
+    folded
+}
+
+/// A text without line breaks, for a header.
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What the user signs in with. `userName` may be a UUID of Cognito's, which
@@ -348,22 +537,6 @@ fn unescaped(text: &str) -> String {
         rest = &rest[taken..];
     }
     plain
-}
-
-/// Escapes text for HTML, in bodies and in quoted attributes.
-fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '&' => html.push_str("&amp;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
-        }
-    }
-    html
 }
 
 /// What is left of a hostile text: words on one line, at most `longest`

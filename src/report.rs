@@ -12,6 +12,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde_json::{Map, Value, json};
 
+use crate::catalogue::Broken;
 use crate::country::Country;
 use crate::destination::{EmailAddress, PhoneNumber};
 use crate::error::Error;
@@ -110,6 +111,16 @@ impl Report {
             Doubt::SandboxUnknown => "SandboxUnknown",
             Doubt::OriginationUnknown => "OriginationUnknown",
         });
+    }
+
+    /// Texts of one's own that were passed over.
+    pub(crate) fn broken(&mut self, broken: &[Broken]) {
+        for text in broken {
+            tracing::warn!(%text, "a text of your own was passed over");
+        }
+        if !broken.is_empty() {
+            self.doubts.push("TextBroken");
+        }
     }
 
     /// The channel, once the event has told it.

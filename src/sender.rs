@@ -181,11 +181,9 @@ impl Sender {
             }
             Route::Unreachable => return Ok(Prepared::Withheld(Reason::NoOriginationNumber)),
         };
-        Ok(Prepared::Sms {
-            message: self.texts.sms(request, &code),
-            to,
-            from,
-        })
+        let (message, broken) = self.texts.sms(request, &code, to.country());
+        report.broken(&broken);
+        Ok(Prepared::Sms { to, from, message })
     }
 
     async fn prepare_email<'a>(
@@ -212,14 +210,15 @@ impl Sender {
             return Ok(Prepared::Withheld(Reason::InvalidDestination));
         };
         report.email_address(&to);
-        let message = match &request.content {
+        let (message, broken) = match &request.content {
             Content::Nothing => return Ok(Prepared::Withheld(Reason::NoCode)),
-            Content::Notice(notice) => self.texts.notice(notice),
+            Content::Notice(notice) => self.texts.notice(request, notice),
             Content::Code(sealed) => {
                 let code = self.open(sealed, request, report).await?;
                 self.texts.email(request, &code)
             }
         };
+        report.broken(&broken);
         let asking = Instant::now();
         let verdict = self.may_reach(self.sandbox.email(&to)).await;
         report.spent(Stage::Account, asking);

@@ -26,7 +26,7 @@ async fn an_sms_goes_out_from_the_registered_number() {
     assert_eq!(sms.attributes["AWS.SNS.SMS.SMSType"], "Transactional");
     assert_eq!(
         sms.text,
-        "Acme: 123456 is your sign-up code. It expires in 24 hours. Do not share it.\n\n\
+        "Acme: 123456 is your code to confirm your account. It expires in 24 hours. Do not share it.\n\n\
          @app.example.com #123456"
     );
 

@@ -21,7 +21,7 @@
 //! * `kms`, `sns`, `ses`, `cognito`: the operations, one file a service;
 //! * `runtime`: a tiny Lambda (Runtime API and Invoke), so that the whole function process runs against it;
 //! * `faults`: what goes wrong on request, and what was counted;
-//! * `outbox`: everything sent, dropped or refused; `outbox.html` shows it; `sms_length`: encodings and segments.
+//! * `outbox`: everything sent, dropped or refused; `outbox.html` shows it.
 //!
 //! # HTTP beside the services
 //!
@@ -42,7 +42,6 @@ mod outbox;
 mod runtime;
 mod server;
 mod ses;
-mod sms_length;
 mod sns;
 mod state;
 mod wire;
@@ -52,5 +51,4 @@ pub use kms::{KEY_ARN, KeyState};
 pub use outbox::{Content, Email, Fate, Outcome, Record, Sms};
 pub use runtime::Answer;
 pub use server::StandIn;
-pub use sms_length::{Encoding, SmsLength};
 pub use state::{Identity, Options, OriginationNumber};

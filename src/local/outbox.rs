@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::sms_length::SmsLength;
+use crate::sms_length::SmsLength;
+
 use super::state::{lock, now};
 
 /// The oldest records give way to new ones beyond this.

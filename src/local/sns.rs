@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::sms_length::SmsLength;
+
 use super::outbox::{Content, Fate, Sms};
-use super::sms_length::SmsLength;
 use super::state::{Account, SandboxNumber, Shared};
 use super::wire::{Call, Input, Output, Refusal, escape, request_id};
 

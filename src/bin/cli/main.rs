@@ -9,6 +9,7 @@
 
 mod invoke;
 mod local;
+mod messages;
 mod seal;
 mod setting;
 
@@ -33,6 +34,7 @@ struct CommandLine {
 enum Command {
     Invoke(invoke::Invoke),
     Local(local::Local),
+    Messages(messages::Messages),
     Seal(seal::Seal),
 }
 
@@ -42,6 +44,7 @@ async fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Invoke(invoke) => Box::pin(invoke.run()).await,
         Command::Local(local) => local.run().await,
+        Command::Messages(messages) => messages.run().await,
         Command::Seal(seal) => Box::pin(seal.run()).await,
     };
     result.unwrap_or_else(|failure| {

@@ -1,3 +1,5 @@
+//! How long a text message is: its encoding, its units, its segments.
+
 use std::fmt;
 
 use serde::Serialize;
