@@ -9,6 +9,9 @@
 //! * cold: spawn to the first answer, the event handed over when asked for;
 //! * warm: from an event to its answer, after the first;
 //! * memory: the most that was resident (`VmHWM`), at the end.
+//!
+//! And what the words of one message cost, in microseconds, in this process:
+//! the first in a language, whose texts are then read, and any later one.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,11 +19,16 @@
     reason = "a benchmark that cannot go on says so by panicking"
 )]
 
+use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cognito_sender::catalogue::BUILT_IN;
+use cognito_sender::config::TextsConfig;
 use cognito_sender::local::{Answer, KEY_ARN, Options, StandIn};
+use cognito_sender::message::Texts;
+use cognito_sender::{Request, Secret};
 use serde_json::Value;
 
 /// Starts of each program.
@@ -121,8 +129,67 @@ fn hello(bootstrap: &Path) -> PathBuf {
     bootstrap.parent().unwrap().join("examples/hello")
 }
 
+/// Microseconds for the first message in a language, and for a later one.
+fn rendering(name: &str, render: impl Fn(&str)) {
+    let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
+    let mut first = Vec::new();
+    let mut later = Vec::new();
+    for locale in BUILT_IN {
+        let begin = Instant::now();
+        render(locale);
+        first.push(microseconds(begin.elapsed()));
+        for _ in 0..50 {
+            let begin = Instant::now();
+            render(locale);
+            later.push(microseconds(begin.elapsed()));
+        }
+    }
+    let ([_, first, _], [_, later, _]) = (quartiles(&first), quartiles(&later));
+    println!("one {name}: first in a language {first:.0} us, later {later:.0} us");
+}
+
+fn messages() {
+    let texts = || {
+        Texts::new(&TextsConfig {
+            app: Some("Acme".to_owned()),
+            domain: None,
+            last_line: None,
+            locale: "en".to_owned(),
+            folder: None,
+            mfa_minutes: 3,
+            password_days: 7,
+        })
+    };
+    let request = |name: &str, locale: &str| {
+        let event = std::fs::read_to_string(format!("events/{name}.json")).unwrap();
+        let mut event: Value = serde_json::from_str(&event).unwrap();
+        event["request"]["userAttributes"]["locale"] = locale.into();
+        Request::parse(&event).unwrap()
+    };
+    let requests = |name: &str| -> Vec<Request> {
+        BUILT_IN
+            .iter()
+            .map(|locale| request(name, locale))
+            .collect()
+    };
+    let code = Secret::from("123456");
+    let at = |locale: &str| BUILT_IN.iter().position(|known| *known == locale).unwrap();
+    let (sms, email, own) = (
+        requests("CustomSMSSender_SignUp"),
+        requests("CustomEmailSender_SignUp"),
+        texts(),
+    );
+    rendering("SMS", |locale| {
+        black_box(own.sms(&sms[at(locale)], &code, None));
+    });
+    rendering("mail", |locale| {
+        black_box(own.email(&email[at(locale)], &code));
+    });
+}
+
 #[tokio::main]
 async fn main() {
+    messages();
     let bootstrap = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
     let event = std::fs::read_to_string("events/CustomSMSSender_SignUp.json").unwrap();
     let event: Value = serde_json::from_str(&event).unwrap();

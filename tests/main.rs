@@ -11,6 +11,7 @@ mod configuration;
 mod countries;
 mod events;
 mod flow;
+mod messages;
 mod properties;
 mod routing;
 mod sandbox;
