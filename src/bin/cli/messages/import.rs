@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aws_sdk_cognitoidentityprovider::Client;
-use aws_sdk_cognitoidentityprovider::error::DisplayErrorContext;
+use aws_sdk_cognitoidentityprovider::error::{ProvideErrorMetadata, SdkError};
 use clap::Args;
 
 use crate::Failure;
@@ -72,7 +72,7 @@ async fn read(cognito: &Client, pool: &str) -> Result<Templates, Failure> {
     let told = |error: String| Failure::from(format!("user pool {pool} cannot be read: {error}"));
     let described = cognito.describe_user_pool().user_pool_id(pool).send().await;
     let pool_type = described
-        .map_err(|error| told(DisplayErrorContext(&error).to_string()))?
+        .map_err(|error| told(refusal(&error)))?
         .user_pool
         .ok_or_else(|| told("Cognito told nothing of it".to_owned()))?;
     let mfa = cognito
@@ -80,7 +80,7 @@ async fn read(cognito: &Client, pool: &str) -> Result<Templates, Failure> {
         .user_pool_id(pool)
         .send()
         .await;
-    let mfa = mfa.map_err(|error| told(DisplayErrorContext(&error).to_string()))?;
+    let mfa = mfa.map_err(|error| told(refusal(&error)))?;
 
     let mail = |subject: Option<&str>, message: Option<&str>| {
         message.map(|message| Mail {
@@ -121,6 +121,24 @@ async fn read(cognito: &Client, pool: &str) -> Result<Templates, Failure> {
     })
 }
 
+/// What Cognito said; or, without an answer, what went wrong on the way.
+fn refusal<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    if let (Some(code), message) = (error.code(), error.message()) {
+        return format!("{code}: {}", message.unwrap_or_default());
+    }
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let _ = write!(told, ": {error}");
+        cause = error.source();
+    }
+    told
+}
+
 /// The file of texts; `None` if there is none.
 fn catalogue(templates: &Templates) -> Option<String> {
     let mut sms = String::new();
@@ -144,7 +162,18 @@ fn catalogue(templates: &Templates) -> Option<String> {
             let subject = template(&subject.replace("{####}", ""), false);
             let _ = writeln!(mails, "subject = {}", quoted(subject.trim()));
         }
-        let html = template(&mail.message, false);
+        let html = if is_password {
+            // Apart from what follows, or it would be typed with it.
+            let mut parts = mail.message.split("{####}");
+            let first = parts.next().unwrap_or_default().to_owned();
+            let whole = parts.fold(first, |whole, part| {
+                let part = part.trim_start_matches(['.', ',', ';', ':', '!', '"', '\'']);
+                format!("{whole} {{####}} {part}")
+            });
+            template(&whole, false)
+        } else {
+            template(&mail.message, false)
+        };
         let text = template(&without_markup(&mail.message), is_password);
         let _ = writeln!(mails, "html = {}\ntext = {}", quoted(&html), quoted(&text));
     };
@@ -156,13 +185,16 @@ fn catalogue(templates: &Templates) -> Option<String> {
     if sms.is_empty() && mails.is_empty() {
         return None;
     }
-    let prefix = "# No app name before the text: the templates that were brought over say their own.\n\
+    let prefix = "# No app name is added: the templates that were brought over say their own.\n\
                   prefix = \"\"\n";
     let sms = if sms.is_empty() {
         sms
     } else {
         format!("[sms]\n{prefix}{sms}")
     };
+    if !mails.is_empty() {
+        mails.insert_str(0, "\n[email]\nsubject_with_app = \"{{ subject }}\"\n");
+    }
     Some(format!(
         "# Brought over from a user pool. A key that is not here is the built-in text.\n\n{sms}{mails}"
     ))
@@ -308,7 +340,7 @@ mod tests {
         );
         let (mail, broken) = texts.email(&request(Occasion::SignUp, Channel::Email), &code);
         assert_eq!(broken, []);
-        assert_eq!(mail.subject, "Welcome - Twenty letters & Co.");
+        assert_eq!(mail.subject, "Welcome");
         assert_eq!(
             mail.html.expose(),
             "<h1>Hi</h1><p>Code: <b>12345678</b></p>"
@@ -323,7 +355,11 @@ mod tests {
         let event = request(Occasion::AdminCreateUser, Channel::Email);
         let (mail, broken) = texts.email(&event, &password);
         assert_eq!(broken, []);
-        assert!(mail.html.expose().contains("Tr&amp;9&lt;kQ&quot;x7"));
+        assert!(
+            mail.html
+                .expose()
+                .contains("is  Tr&amp;9&lt;kQ&quot;x7 </p>")
+        );
         assert!(
             mail.text
                 .expose()
