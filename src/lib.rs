@@ -17,7 +17,9 @@
 //! 4. [`sandbox`] tells whether the account may reach the destination at all,
 //!    [`routing`] from which number or sender ID. Both were asked of the
 //!    account beforehand, beside the function's start (`probe`).
-//! 5. [`message`] finds the words.
+//! 5. [`locale`] chooses the language, [`catalogue`] finds the texts (built in:
+//!    `messages/*.toml`; one's own go first), and [`message`] makes the words of
+//!    them: one segment for an SMS ([`sms_length`]), one layout for all mails.
 //! 6. [`sms`] and [`email`] hand them to SNS and SES, and know what those
 //!    services' errors mean.
 //!
