@@ -20,6 +20,7 @@
 //! 5. [`locale`] chooses the language, [`catalogue`] finds the texts (built in:
 //!    `messages/*.toml`; one's own go first), and [`message`] makes the words of
 //!    them: one segment for an SMS ([`sms_length`]), one layout for all mails.
+//!    What users typed is made harmless first (`plain`).
 //! 6. [`sms`] and [`email`] hand them to SNS and SES, and know what those
 //!    services' errors mean.
 //!
@@ -47,6 +48,7 @@ pub mod local;
 pub mod locale;
 pub mod message;
 pub mod outcome;
+mod plain;
 mod probe;
 pub mod report;
 pub mod routing;

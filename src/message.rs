@@ -19,6 +19,7 @@ use crate::config::{LastLine, TextsConfig};
 use crate::country::Country;
 use crate::event::{Notice, Occasion, Request, TakeOverAction};
 use crate::locale;
+use crate::plain::{folded, is_invisible, one_line, plain, unescaped};
 use crate::sms_length::SmsLength;
 
 /// A text message.
@@ -460,32 +461,6 @@ fn safe_attributes(request: &Request) -> Value {
     Value::from_pairs(safe.map(|(name, value)| (name.to_owned(), folded(&plain(value, 64)))))
 }
 
-/// Without the characters that turn a text message into UCS-2 for nothing:
-/// curly quotes, dashes, the ellipsis, the no-break space.
-fn folded(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2032}' => folded.push('\''),
-            '\u{201c}' | '\u{201d}' | '\u{2033}' => folded.push('"'),
-            '\u{2010}'..='\u{2015}' => folded.push('-'),
-            '\u{2026}' => folded.push_str("..."),
-            '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}' => folded.push(' '),
-            other => folded.push(other),
-        }
-    }
-    folded
-}
-
-/// A text without line breaks, for a header.
-fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 /// What the user signs in with. `userName` may be a UUID of Cognito's, which
 /// nobody knows by heart: then the e-mail address or the phone number. Whole,
 /// but for what cannot be seen, since it must be typed as it is.
@@ -513,63 +488,6 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// Undoes, once, the HTML escaping that Cognito puts on temporary passwords
-/// (Cognito guide, "Custom email sender": `&lt;` for `<`, and so on). In one
-/// pass, so that `&amp;lt;` becomes `&lt;`.
-fn unescaped(text: &str) -> String {
-    const ENTITIES: [(&str, char); 5] = [
-        ("&lt;", '<'),
-        ("&gt;", '>'),
-        ("&amp;", '&'),
-        ("&quot;", '"'),
-        ("&#39;", '\''),
-    ];
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let (taken, meant) = ENTITIES
-            .into_iter()
-            .find(|(entity, _)| rest.starts_with(entity))
-            .map_or((character.len_utf8(), character), |(entity, meant)| {
-                (entity.len(), meant)
-            });
-        plain.push(meant);
-        rest = &rest[taken..];
-    }
-    plain
-}
-
-/// What is left of a hostile text: words on one line, at most `longest`
-/// characters, without control and direction characters, and nothing that a
-/// mail program or a phone would make a link of: no address, no domain, no
-/// telephone number.
-fn plain(text: &str, longest: usize) -> String {
-    let mut line = String::new();
-    let mut after_dot = false;
-    for c in text.chars().filter(|c| !is_invisible(*c)) {
-        let separates = c.is_whitespace() || c.is_control() || "/\\@".contains(c);
-        if separates || after_dot && c.is_alphabetic() {
-            line.push(' ');
-        }
-        if !separates {
-            line.push(c);
-        }
-        after_dot = matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}');
-    }
-    let words = line.split_whitespace();
-    let words = words.filter(|word| word.chars().filter(char::is_ascii_digit).count() < 7);
-    let line = words.collect::<Vec<_>>().join(" ");
-    line.chars().take(longest).collect()
-}
-
-/// Characters that change how others are read: marks and overrides of
-/// direction, zero-width ones, tags, the byte order mark.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
 /// Cognito's own links only: `https`, nothing that could leave the attribute.
 fn is_link(link: &Secret) -> bool {
     let link = link.expose();
@@ -583,32 +501,6 @@ fn is_link(link: &Secret) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_temporary_password_is_unescaped_once() {
-        assert_eq!(unescaped("a&lt;b&gt;&amp;&quot;&#39;"), "a<b>&\"'");
-        assert_eq!(unescaped("&amp;lt;"), "&lt;");
-        assert_eq!(
-            unescaped("&amp;amp;&notanentity; é&"),
-            "&amp;&notanentity; é&"
-        );
-    }
-
-    #[test]
-    fn hostile_text_becomes_plain_words() {
-        assert_eq!(plain("New\r\nYork\u{202e}", 80), "New York");
-        assert_eq!(
-            plain("see http://evil.example/x", 80),
-            "see http: evil. example x"
-        );
-        assert_eq!(plain("www.evil。com a@b.c", 80), "www. evil。 com a b. c");
-        assert_eq!(plain("call +18885550199 now", 80), "call now");
-        assert_eq!(
-            plain("Chrome 126.0.1, Windows 10", 80),
-            "Chrome 126.0.1, Windows 10"
-        );
-        assert_eq!(plain(&"x".repeat(2048), 80).len(), 80);
-    }
 
     #[test]
     fn a_uuid_is_nobodys_name() {

@@ -18,6 +18,13 @@ const OCCASIONS: [&str; 7] = [
     "Authentication",
 ];
 
+/// Lets Cognito know an address of the notice's user.
+fn give_address(local: &Local, notice: &Value) {
+    let address = BTreeMap::from([("email".to_owned(), "user@example.com".to_owned())]);
+    let user = notice["userName"].as_str().unwrap();
+    local.aws.set_user(user, address);
+}
+
 /// The password in the AdminCreateUser events, as a person must type it.
 const PASSWORD: &str = "Tr&9<kQ\"x7'b>z";
 
@@ -151,10 +158,7 @@ async fn a_takeover_notice_goes_to_the_address_that_cognito_tells() {
     let local = Local::new(Options::default(), &[]).await;
     let notice = event("CustomEmailSender_AccountTakeOverNotification");
     let link = notice["request"]["userAttributes"]["ONE_CLICK_LINK_INVALID"].clone();
-    let address = BTreeMap::from([("email".to_owned(), "user@example.com".to_owned())]);
-    local
-        .aws
-        .set_user(notice["userName"].as_str().unwrap(), address);
+    give_address(&local, &notice);
 
     let mut subjects = BTreeSet::new();
     for action in ["BLOCK", "MFA_REQUIRED", "NO_ACTION"] {
@@ -197,10 +201,7 @@ async fn a_takeover_notice_without_an_address_is_withheld() {
 async fn what_a_stranger_called_the_device_is_no_link() {
     let local = Local::new(Options::default(), &[]).await;
     let notice = event("CustomEmailSender_AccountTakeOverNotification");
-    let address = BTreeMap::from([("email".to_owned(), "user@example.com".to_owned())]);
-    local
-        .aws
-        .set_user(notice["userName"].as_str().unwrap(), address);
+    give_address(&local, &notice);
     let device = "Call +18885550199 or see secure-login.evil.com<script>, evil\u{3002}com";
     let hostile = with(notice, "/request/userAttributes/DEVICE_NAME", device);
     let record = local.sent(&hostile).await;
@@ -228,10 +229,7 @@ async fn what_a_stranger_called_the_device_is_no_link() {
 async fn links_of_a_notice_that_are_not_cognitos_are_left_out() {
     let local = Local::new(Options::default(), &[]).await;
     let notice = event("CustomEmailSender_AccountTakeOverNotification");
-    let address = BTreeMap::from([("email".to_owned(), "user@example.com".to_owned())]);
-    local
-        .aws
-        .set_user(notice["userName"].as_str().unwrap(), address);
+    give_address(&local, &notice);
     for link in [
         "javascript:alert(1)",
         "https://a/\"onclick=x",
