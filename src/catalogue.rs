@@ -1,8 +1,9 @@
 //! The texts: one TOML file a locale, built in (`src/messages/`) or of one's
 //! own (`MESSAGES_DIR`), and how one is found and rendered.
 //!
-//! A key is looked up in the app client's own file, in the deployment's own, in
-//! the built-in one of the locale, and in the built-in English. A text of one's
+//! A key is looked up in the app client's own file, in the deployment's own and
+//! in the built-in one of the locale; then in those of the nearest other one,
+//! and of English. A text of one's
 //! own that does not render, or would lose the code, is passed over: a code
 //! must still go out. What was passed over is told ([`Broken`]).
 
@@ -14,6 +15,8 @@ use std::sync::OnceLock;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+use crate::locale;
 
 macro_rules! built_in {
     ($($locale:literal),* $(,)?) => {
@@ -206,7 +209,15 @@ impl Own {
         for path in paths {
             let file = path.strip_prefix(root).unwrap_or(&path);
             let file = file.display().to_string();
-            let locale = path.file_stem().unwrap_or_default().to_string_lossy();
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let Some(locale) = locale::canonical(&stem) else {
+                self.broken.push(Broken {
+                    file,
+                    line: 0,
+                    what: "never read: name it by its language, such as pt-BR.toml".to_owned(),
+                });
+                continue;
+            };
             let parsed = std::fs::read_to_string(&path)
                 .map_err(|error| Broken {
                     file: file.clone(),
@@ -216,8 +227,14 @@ impl Own {
                 .and_then(|toml| Catalogue::parse(&file, &toml));
             match parsed {
                 Ok((catalogue, odd)) => {
-                    let key = (client.clone(), locale.into_owned());
-                    self.catalogues.insert(key, catalogue);
+                    let key = (client.clone(), locale);
+                    if let Some(other) = self.catalogues.insert(key, catalogue) {
+                        self.broken.push(Broken {
+                            file: other.file,
+                            line: 0,
+                            what: format!("never read: {file} is the same language"),
+                        });
+                    }
                     self.broken.extend(odd);
                 }
                 Err(broken) => self.broken.push(broken),
@@ -250,17 +267,21 @@ impl Own {
         all
     }
 
-    /// Where a text is looked up, in order.
+    /// Where a text is looked up, in order: in the locale, in the nearest other
+    /// one (French for `fr-CA`), in English.
     pub(crate) fn chain<'a>(&'a self, client: Option<&str>, locale: &str) -> Vec<&'a Catalogue> {
-        [
-            client.and_then(|client| self.get(Some(client), locale)),
-            self.get(None, locale),
-            Catalogue::built_in(locale),
-            Catalogue::built_in("en"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let mut others = self.locales(client);
+        others.retain(|other| *other != locale);
+        let nearest = locale::best(&[locale.to_owned()], &others);
+        let locales = [Some(locale), nearest, Some("en")];
+        let files = locales.into_iter().flatten().flat_map(|locale| {
+            [
+                client.and_then(|client| self.get(Some(client), locale)),
+                self.get(None, locale),
+                Catalogue::built_in(locale),
+            ]
+        });
+        files.flatten().collect()
     }
 }
 
@@ -271,6 +292,11 @@ pub(crate) struct Renderer(Environment<'static>);
 impl Renderer {
     pub(crate) fn new() -> Self {
         let mut environment = Environment::new();
+        // A text of one's own that never ends must not keep a code from going
+        // out; the longest built-in one takes a few hundred.
+        environment.set_fuel(Some(20_000));
+        // It would make a text of any size at once.
+        environment.remove_filter("indent");
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|name| {
             if name.ends_with(".html") {
@@ -290,6 +316,12 @@ impl Renderer {
     /// HTML, in which every value is escaped.
     pub(crate) fn html(&self, template: &str, values: &Value) -> Result<String, String> {
         self.render("text.html", template, values)
+    }
+
+    /// A value as it stands in HTML.
+    pub(crate) fn escaped(&self, value: &str) -> String {
+        let values = Value::from_pairs([("value", value)]);
+        self.html("{{ value }}", &values).unwrap_or_default()
     }
 
     /// The error says what is wrong with the template, without any value.

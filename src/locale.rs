@@ -31,7 +31,8 @@ pub fn best<'a>(wishes: &[String], available: &[&'a str]) -> Option<&'a str> {
         .iter()
         .filter_map(|name| {
             let plain = parse(name, &canonicalizer)?;
-            Some((*name, plain.clone(), expanded(plain, &expander)))
+            let full = expanded(plain.clone(), &expander);
+            Some((*name, plain, full))
         })
         .collect();
     wishes.iter().find_map(|wish| {
@@ -62,16 +63,22 @@ fn parse(tag: &str, canonicalizer: &LocaleCanonicalizer) -> Option<LanguageIdent
     let tag = tag.split(['.', '@']).next().unwrap_or_default();
     let mut locale = Locale::try_from_str(tag).ok()?;
     canonicalizer.canonicalize(&mut locale);
-    let mut language = locale.id;
+    let language = locale.id;
+    (language.language.as_str() != "und").then_some(language)
+}
+
+/// A language tag as this crate writes it, such as `pt-BR`; `None` for what is
+/// no tag.
+pub fn canonical(tag: &str) -> Option<String> {
+    parse(tag, &LocaleCanonicalizer::new_common()).map(|language| language.to_string())
+}
+
+fn expanded(mut language: LanguageIdentifier, expander: &LocaleExpander) -> LanguageIdentifier {
     // Norwegian without saying which is nearly always Bokmål, and who reads
     // Nynorsk reads it too.
     if matches!(language.language.as_str(), "no" | "nn") {
         language.language = icu_locale::subtags::language!("nb");
     }
-    (language.language.as_str() != "und").then_some(language)
-}
-
-fn expanded(mut language: LanguageIdentifier, expander: &LocaleExpander) -> LanguageIdentifier {
     expander.maximize(&mut language);
     language
 }

@@ -76,7 +76,7 @@ enum Row {
 }
 
 /// The key of an occasion's text message.
-fn sms_key(occasion: Occasion) -> &'static str {
+pub fn sms_key(occasion: Occasion) -> &'static str {
     match occasion {
         Occasion::SignUp | Occasion::ResendCode => "sms.sign_up",
         Occasion::ForgotPassword => "sms.forgot_password",
@@ -88,7 +88,7 @@ fn sms_key(occasion: Occasion) -> &'static str {
 }
 
 /// The table of an occasion's mail.
-fn email_key(occasion: Occasion) -> &'static str {
+pub fn email_key(occasion: Occasion) -> &'static str {
     match occasion {
         Occasion::SignUp | Occasion::ResendCode => "email.sign_up",
         Occasion::ForgotPassword => "email.forgot_password",
@@ -96,6 +96,15 @@ fn email_key(occasion: Occasion) -> &'static str {
         Occasion::AdminCreateUser => "email.invitation",
         Occasion::Authentication => "email.sign_in",
         Occasion::AccountTakeOverNotification | Occasion::Other => "email.other",
+    }
+}
+
+/// The table of a notice's mail.
+pub fn notice_key(action: TakeOverAction) -> &'static str {
+    match action {
+        TakeOverAction::Block => "email.sign_in_blocked",
+        TakeOverAction::Mfa => "email.sign_in_checked",
+        TakeOverAction::NoAction => "email.sign_in_noticed",
     }
 }
 
@@ -145,21 +154,22 @@ impl Texts {
             (Some(last_line), false) => last_line.of(code.expose()),
             _ => String::new(),
         };
-        let prefix = self
-            .config
-            .app
-            .is_some()
-            .then(|| voice.plain_text("sms.prefix"));
-        let bodies = voice.variants(sms_key(request.occasion), |body| {
-            alone(body, code.expose(), invitation)
-        });
-        let with = |prefix: &str| {
-            let bodies = bodies.iter();
-            let whole = bodies.map(|body| format!("{prefix}{body}{ending}"));
-            whole.collect::<Vec<_>>()
+        let prefix = match &self.config.app {
+            Some(_) => voice.line("sms.prefix"),
+            None => String::new(),
         };
-        let mut candidates = with(prefix.as_deref().unwrap_or_default());
-        candidates.extend(with(""));
+        let whole = |body: &str| alone(body, code.expose(), invitation);
+        let bodies = voice.rendered(sms_key(request.occasion), false, whole);
+        // The app's name before the text, unless the text says it itself, or a
+        // password would be touched.
+        let app = self.config.app.as_deref().map(folded).unwrap_or_default();
+        let prefixed = bodies.iter().map(|body| match body.contains(&app) {
+            true => format!("{body}{ending}"),
+            false => format!("{prefix}{body}{ending}"),
+        });
+        let mut candidates: Vec<String> = prefixed.collect();
+        candidates.retain(|text| whole(text).is_ok());
+        candidates.extend(bodies.iter().map(|body| format!("{body}{ending}")));
         let longest = self
             .config
             .last_line
@@ -193,38 +203,33 @@ impl Texts {
         let key = email_key(request.occasion);
         let mut rows = Vec::new();
         if invitation {
-            let label = voice.plain_text("email.invitation.user_name");
+            let label = voice.line("email.invitation.user_name");
             rows.push(Row::Fact(label, user_name(request)));
         }
         rows.push(Row::Code(code.clone()));
-        rows.push(Row::Line(voice.plain_text(&format!("{key}.note"))));
+        rows.push(Row::Line(voice.line(&format!("{key}.note"))));
         if invitation {
-            rows.push(Row::Line(voice.plain_text("email.invitation.ignore")));
+            rows.push(Row::Line(voice.line("email.invitation.ignore")));
         } else {
-            rows.push(Row::Line(voice.plain_text("email.dont_share")));
-            rows.push(Row::Line(voice.plain_text("email.ignore")));
+            rows.push(Row::Line(voice.line("email.dont_share")));
+            rows.push(Row::Line(voice.line("email.ignore")));
         }
         let mut mail = voice.mail(key, rows);
         // A whole body of one's own, as `messages import` makes them.
-        let own_body = |voice: &mut Voice<'_>, part: &str| {
-            let key = format!("{key}.{part}");
-            let html = part == "html";
-            let escaped = voice
-                .texts
-                .renderer
-                .html("{{ code }}", &voice.template_values());
-            let written = match escaped {
-                Ok(escaped) if html => Secret::from(escaped),
-                _ => code.clone(),
-            };
-            let whole = |body: &str| alone(body, written.expose(), invitation && !html);
-            voice.rendered(&key, html, whole).pop().map(Secret::from)
-        };
-        if let Some(html) = own_body(&mut voice, "html") {
-            mail.html = html;
+        let escaped = Secret::from(voice.texts.renderer.escaped(code.expose()));
+        let whole = |body: &str| alone(body, escaped.expose(), invitation);
+        let mut html = voice
+            .rendered(&format!("{key}.html"), true, whole)
+            .into_iter();
+        if let Some(html) = html.next() {
+            mail.html = Secret::from(html);
         }
-        if let Some(text) = own_body(&mut voice, "text") {
-            mail.text = text;
+        let whole = |body: &str| alone(body, code.expose(), invitation);
+        let mut text = voice
+            .rendered(&format!("{key}.text"), false, whole)
+            .into_iter();
+        if let Some(text) = text.next() {
+            mail.text = Secret::from(text);
         }
         (mail, voice.broken)
     }
@@ -233,11 +238,7 @@ impl Texts {
     /// Cognito made them.
     pub fn notice(&self, request: &Request, notice: &Notice) -> (EmailMessage, Vec<Broken>) {
         let mut voice = self.voice(request, None);
-        let key = match notice.action {
-            TakeOverAction::Block => "email.sign_in_blocked",
-            TakeOverAction::Mfa => "email.sign_in_checked",
-            TakeOverAction::NoAction => "email.sign_in_noticed",
-        };
+        let key = notice_key(notice.action);
         let mut rows = Vec::new();
         for (label, name) in [
             ("time", "LOGIN_TIME"),
@@ -254,7 +255,7 @@ impl Texts {
                 Err(_) => plain(value, 80),
             };
             if !value.is_empty() {
-                let label = voice.plain_text(&format!("email.notice.{label}"));
+                let label = voice.line(&format!("email.notice.{label}"));
                 rows.push(Row::Fact(label, value));
             }
         }
@@ -263,12 +264,21 @@ impl Texts {
             ("email.notice.it_was_not_me", &notice.link_invalid),
         ] {
             if let Some(link) = link.clone().filter(is_link) {
-                rows.push(Row::Link(voice.plain_text(label), link));
+                rows.push(Row::Link(voice.line(label), link));
             }
         }
-        rows.push(Row::Line(voice.plain_text("email.notice.note")));
+        rows.push(Row::Line(voice.line("email.notice.note")));
         let mail = voice.mail(key, rows);
         (mail, voice.broken)
+    }
+
+    /// Where the text under a key stands that a request is answered with: file
+    /// and line.
+    pub fn place(&self, request: &Request, key: &str) -> Option<(&str, usize)> {
+        let chain = self.voice(request, None).chain.into_iter();
+        let found =
+            chain.filter_map(|catalogue| Some((catalogue.file(), catalogue.get(key)?.line)));
+        found.into_iter().next()
     }
 
     /// The language of a request's user, and what a template may say of them.
@@ -278,7 +288,7 @@ impl Texts {
         let available = self.own.locales(client);
         let locale = locale::best(&wishes, &available).unwrap_or("en");
         let mut values = BTreeMap::from([
-            ("username", Value::from(user_name(request))),
+            ("username", Value::from(safe_user_name(request))),
             ("locale", Value::from(locale)),
             ("hours", Value::from(hours(request.occasion))),
             ("minutes", Value::from(self.config.mfa_minutes)),
@@ -315,23 +325,28 @@ impl Voice<'_> {
             let Some(text) = catalogue.get(key) else {
                 continue;
             };
-            let render = |template: &String| {
-                let rendered = if html {
+            let mut rendered = Vec::new();
+            for template in &text.variants {
+                let result = if html {
                     renderer.html(template, &values)
                 } else {
                     renderer.text(template, &values)
-                }?;
-                whole(&rendered)?;
-                Ok(rendered)
-            };
-            let result: Result<Vec<String>, String> = text.variants.iter().map(render).collect();
-            match result {
-                Ok(rendered) => return rendered,
-                Err(what) => self.broken.push(Broken {
-                    file: catalogue.file().to_owned(),
-                    line: text.line,
-                    what: format!("{key}: {what}"),
-                }),
+                };
+                let checked = result.and_then(|text| match whole(&text) {
+                    Ok(()) => Ok(text),
+                    Err(what) => Err(what.to_owned()),
+                });
+                match checked {
+                    Ok(text) => rendered.push(text),
+                    Err(what) => self.broken.push(Broken {
+                        file: catalogue.file().to_owned(),
+                        line: text.line,
+                        what: format!("{key}: {what}"),
+                    }),
+                }
+            }
+            if !rendered.is_empty() {
+                return rendered;
             }
         }
         Vec::new()
@@ -345,30 +360,27 @@ impl Voice<'_> {
         )
     }
 
-    fn variants(
-        &mut self,
-        key: &str,
-        whole: impl Fn(&str) -> Result<(), &'static str>,
-    ) -> Vec<String> {
-        self.rendered(key, false, whole)
-    }
-
     /// A text of one variant, without the code.
-    fn plain_text(&mut self, key: &str) -> String {
-        let mut variants = self.rendered(key, false, |_| Ok(()));
-        variants.truncate(1);
-        variants.pop().unwrap_or_default()
+    fn line(&mut self, key: &str) -> String {
+        let first = self.rendered(key, false, |_| Ok(())).into_iter().next();
+        first.unwrap_or_default()
     }
 
     fn mail(&mut self, key: &str, rows: Vec<Row>) -> EmailMessage {
-        let subject = one_line(&self.plain_text(&format!("{key}.subject")));
-        let lead = self.plain_text(&format!("{key}.lead"));
+        let not_empty = |text: &str| match one_line(text).is_empty() {
+            true => Err("is empty"),
+            false => Ok(()),
+        };
+        let mut subjects = self
+            .rendered(&format!("{key}.subject"), false, not_empty)
+            .into_iter();
+        let title = one_line(&subjects.next().unwrap_or_default());
+        let lead = self.line(&format!("{key}.lead"));
         let app = self.texts.config.app.as_deref();
-        let title = subject.clone();
-        self.values.insert("subject", Value::from(subject.as_str()));
+        self.values.insert("subject", Value::from(title.as_str()));
         let subject = match app {
-            Some(_) => one_line(&self.plain_text("email.subject_with_app")),
-            None => subject,
+            Some(app) if !title.contains(app) => one_line(&self.line("email.subject_with_app")),
+            _ => title.clone(),
         };
         EmailMessage {
             text: Secret::from(text_body(app, &lead, &rows)),
@@ -440,9 +452,9 @@ fn shown(occasion: Occasion, code: &Secret) -> Secret {
 }
 
 /// Whether a text holds the code; and, for a password, untouched by anything
-/// but white space.
+/// but white space (or, in HTML, tags).
 fn alone(text: &str, code: &str, is_password: bool) -> Result<(), &'static str> {
-    let beside = |c: Option<char>| c.is_none_or(char::is_whitespace);
+    let beside = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || "<>".contains(c));
     let untouched = |(at, _): (usize, &str)| {
         beside(text[..at].chars().next_back()) && beside(text[at + code.len()..].chars().next())
     };
@@ -452,6 +464,16 @@ fn alone(text: &str, code: &str, is_password: bool) -> Result<(), &'static str> 
         Err("something touches {{ code }}, a password here: put it on a line of its own")
     } else {
         Ok(())
+    }
+}
+
+/// The user name as templates may use it. Whole in an invitation, since it must
+/// be typed as it is, and an administrator chose it; elsewhere plain words, for
+/// whoever signed up chose it.
+fn safe_user_name(request: &Request) -> String {
+    match request.occasion {
+        Occasion::AdminCreateUser => user_name(request),
+        _ => folded(&plain(&user_name(request), 128)),
     }
 }
 
@@ -476,7 +498,7 @@ fn user_name(request: &Request) -> String {
     let shown = shown.unwrap_or(name).chars();
     shown
         .filter(|c| !c.is_control() && !is_invisible(*c))
-        .take(128)
+        .take(320)
         .collect()
 }
 

@@ -1,5 +1,7 @@
 //! Texts from outside, made harmless: for a header, for an SMS, for a reader.
 
+use crate::sms_length::plain_form;
+
 /// What is left of a hostile text: words on one line, at most `longest`
 /// characters, without control and direction characters, and nothing that a
 /// mail program or a phone would make a link of: no address, no domain, no
@@ -17,9 +19,20 @@ pub(crate) fn plain(text: &str, longest: usize) -> String {
         }
         after_dot = matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}');
     }
-    let words = line.split_whitespace();
-    let words = words.filter(|word| word.chars().filter(char::is_ascii_digit).count() < 7);
-    let line = words.collect::<Vec<_>>().join(" ");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let is_number = |word: &&str| word.chars().all(|c| c.is_numeric() || "+-().".contains(c));
+    let digits = |words: &[&str]| -> usize {
+        let digits = |word: &&str| word.chars().filter(|c| c.is_numeric()).count();
+        words.iter().map(digits).sum()
+    };
+    // Words that are numbers and follow each other may be one number.
+    let runs = words.chunk_by(|before, after| is_number(before) && is_number(after));
+    let kept: Vec<&str> = runs
+        .filter(|run| digits(run) < 7)
+        .flatten()
+        .copied()
+        .collect();
+    let line = kept.join(" ");
     line.chars().take(longest).collect()
 }
 
@@ -31,18 +44,13 @@ pub(crate) fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Without the characters that turn a text message into UCS-2 for nothing:
-/// curly quotes, dashes, the ellipsis, the no-break space.
+/// Without the characters that turn a text message into UCS-2 for nothing.
 pub(crate) fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2032}' => folded.push('\''),
-            '\u{201c}' | '\u{201d}' | '\u{2033}' => folded.push('"'),
-            '\u{2010}'..='\u{2015}' => folded.push('-'),
-            '\u{2026}' => folded.push_str("..."),
-            '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}' => folded.push(' '),
-            other => folded.push(other),
+        match plain_form(c) {
+            Some(plain) => folded.push_str(plain),
+            None => folded.push(c),
         }
     }
     folded
@@ -106,6 +114,11 @@ mod tests {
         );
         assert_eq!(plain("www.evil。com a@b.c", 80), "www. evil。 com a b. c");
         assert_eq!(plain("call +18885550199 now", 80), "call now");
+        assert_eq!(
+            plain("call +1 888 555 0199 or (888) 555 0199", 80),
+            "call or"
+        );
+        assert_eq!(plain("call ٠١٢٣٤٥٦٧٨٩ 1 2 3", 80), "call");
         assert_eq!(
             plain("Chrome 126.0.1, Windows 10", 80),
             "Chrome 126.0.1, Windows 10"

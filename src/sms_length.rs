@@ -80,6 +80,19 @@ impl SmsLength {
     }
 }
 
+/// The plain form of a typographic character that GSM-7 lacks: curly quotes,
+/// dashes, the ellipsis, unusual spaces. One of them turns a text into UCS-2.
+pub fn plain_form(c: char) -> Option<&'static str> {
+    Some(match c {
+        '\u{2018}'..='\u{201b}' | '\u{2032}' => "'",
+        '\u{201c}'..='\u{201f}' | '\u{2033}' => "\"",
+        '\u{2010}'..='\u{2015}' => "-",
+        '\u{2026}' => "...",
+        '\t' | '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}' => " ",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

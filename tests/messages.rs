@@ -281,6 +281,75 @@ async fn own_texts_go_first_and_broken_ones_never_go_out() {
     }
 }
 
+/// What texts of one's own make of an event, by SMS.
+fn own_sms(name: &str, files: &[(&str, &str)], event: &Value) -> (String, usize) {
+    let folder = Folder::new(name, files);
+    let texts = Texts::new(&TextsConfig {
+        folder: Some(folder.path().to_owned()),
+        ..settings()
+    });
+    let request = Request::parse(event).unwrap();
+    let (sms, broken) = texts.sms(&request, &Secret::from("123456"), None);
+    (sms.text.expose().to_owned(), broken.len())
+}
+
+#[test]
+fn what_a_variety_lacks_is_in_its_language() {
+    let files = [("fr_CA.toml", "[sms]\nsign_up = \"Allo {{ code }}\"\n")];
+    let canadian = |name| in_language(event(name), "fr-CA");
+    let french = in_language(event("CustomSMSSender_ForgotPassword"), "fr");
+    let (sign_up, _) = own_sms("variety", &files, &canadian("CustomSMSSender_SignUp"));
+    assert_eq!(sign_up, "Acme : Allo 123456");
+    let (forgot, _) = own_sms(
+        "variety",
+        &files,
+        &canadian("CustomSMSSender_ForgotPassword"),
+    );
+    assert_eq!(forgot, own_sms("variety", &[("sw.toml", "")], &french).0);
+}
+
+#[test]
+fn an_endless_text_is_passed_over() {
+    let endless = "[sms]\nsign_up = \"{{ code }}{% for a in range(9999) %}{% for b in range(9999) \
+                   %}x{% endfor %}{% endfor %}\"\n";
+    let sign_up = event("CustomSMSSender_SignUp");
+    let (text, broken) = own_sms("endless", &[("en.toml", endless)], &sign_up);
+    assert_eq!(broken, 1);
+    assert!(
+        text.starts_with("Acme: 123456 is your code to confirm"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_app_is_named_once() {
+    let named = "[sms]\nsign_up = \"{{ code }}: {{ app }}\"\n";
+    let sign_up = event("CustomSMSSender_SignUp");
+    let (text, _) = own_sms("named", &[("en.toml", named)], &sign_up);
+    assert_eq!(text, "123456: Acme");
+}
+
+#[test]
+fn a_prefix_does_not_touch_a_password() {
+    let touching =
+        "[sms]\nprefix = \"{{ app }}:\"\ninvitation = \"{{ code }} is for {{ username }}\"\n";
+    let invitation = event("CustomSMSSender_AdminCreateUser");
+    let (text, _) = own_sms("touching", &[("en.toml", touching)], &invitation);
+    assert_eq!(text, "123456 is for jdoe");
+}
+
+#[test]
+fn a_user_name_that_a_stranger_chose_is_no_link() {
+    let greeting = "[sms]\nsign_up = \"Hi {{ username }} {{ code }}\"\n";
+    let event = with(
+        event("CustomSMSSender_SignUp"),
+        "/userName",
+        "https://evil.example/prize",
+    );
+    let (text, _) = own_sms("greeting", &[("en.toml", greeting)], &event);
+    assert_eq!(text, "Acme: Hi https: evil. example prize 123456");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ses_events_can_be_told_apart_by_channel_occasion_and_language() {
     let local = Local::new(Options::default(), &[]).await;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cognitoidentityprovider::types::DefaultEmailOptionType;
 use clap::Args;
 
 use crate::Failure;
@@ -54,6 +55,9 @@ impl Import {
             return Ok(ExitCode::SUCCESS);
         };
         let path = self.out.join(format!("{}.toml", self.locale));
+        if cognito_sender::locale::canonical(&self.locale).as_ref() != Some(&self.locale) {
+            return Err("--locale is not a language tag such as en or pt-BR".into());
+        }
         if path.exists() {
             return Err(format!("{} is there already; give another --out", path.display()).into());
         }
@@ -106,7 +110,13 @@ async fn read(cognito: &Client, pool: &str) -> Result<Templates, Failure> {
             .and_then(|template| template.sms_message())
             .map(str::to_owned),
         email: verification
-            .and_then(|template| mail(template.email_subject(), template.email_message()))
+            .and_then(|template| match template.default_email_option() {
+                Some(DefaultEmailOptionType::ConfirmWithLink) => mail(
+                    template.email_subject_by_link(),
+                    template.email_message_by_link(),
+                ),
+                _ => mail(template.email_subject(), template.email_message()),
+            })
             .or_else(|| {
                 mail(
                     pool_type.email_verification_subject(),
@@ -167,7 +177,11 @@ fn catalogue(templates: &Templates) -> Option<String> {
             let mut parts = mail.message.split("{####}");
             let first = parts.next().unwrap_or_default().to_owned();
             let whole = parts.fold(first, |whole, part| {
-                let part = part.trim_start_matches(['.', ',', ';', ':', '!', '"', '\'']);
+                let in_a_tag = whole.rfind('<') > whole.rfind('>');
+                if in_a_tag {
+                    return format!("{whole}{{####}}{part}");
+                }
+                let part = part.trim_start_matches(['.', ',', ';', ':', '!']);
                 format!("{whole} {{####}} {part}")
             });
             template(&whole, false)
@@ -185,15 +199,8 @@ fn catalogue(templates: &Templates) -> Option<String> {
     if sms.is_empty() && mails.is_empty() {
         return None;
     }
-    let prefix = "# No app name is added: the templates that were brought over say their own.\n\
-                  prefix = \"\"\n";
-    let sms = if sms.is_empty() {
-        sms
-    } else {
-        format!("[sms]\n{prefix}{sms}")
-    };
-    if !mails.is_empty() {
-        mails.insert_str(0, "\n[email]\nsubject_with_app = \"{{ subject }}\"\n");
+    if !sms.is_empty() {
+        sms.insert_str(0, "[sms]\n");
     }
     Some(format!(
         "# Brought over from a user pool. A key that is not here is the built-in text.\n\n{sms}{mails}"
@@ -204,20 +211,39 @@ fn catalogue(templates: &Templates) -> Option<String> {
 /// user name, and `{##Click here##}`, a link that custom senders cannot make,
 /// its words and the code.
 fn template(message: &str, is_password: bool) -> String {
-    // What would begin a template's own syntax is kept as it is.
-    let mut text = message
-        .replace("{{", "{{ '{{' }}")
-        .replace("{%", "{{ '{%' }}");
-    while let Some((before, rest)) = text
-        .split_once("{##")
-        .filter(|(_, rest)| !rest.starts_with("##}"))
-    {
-        let Some((words, after)) = rest.split_once("##}") else {
-            break;
-        };
-        text = format!("{before}{words}: {{####}}{after}");
+    let mut text = String::new();
+    let mut rest = message;
+    while let Some(at) = rest.find('{') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(after) = rest.strip_prefix("{####}") {
+            text.push_str("{####}");
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix("{username}") {
+            text.push_str("{{ username }}");
+            rest = after;
+        } else if let Some((words, after)) = rest
+            .strip_prefix("{##")
+            .and_then(|link| link.split_once("##}"))
+        {
+            let _ = write!(text, "{words}: {{####}}");
+            rest = after;
+        } else {
+            // What would begin a template's own syntax is kept as it is.
+            let mut syntaxes = ["{{", "{%", "{#"].into_iter();
+            match syntaxes.find(|syntax| rest.starts_with(syntax)) {
+                Some(syntax) => {
+                    let _ = write!(text, "{{{{ '{syntax}' }}}}");
+                    rest = &rest[syntax.len()..];
+                }
+                None => {
+                    text.push('{');
+                    rest = &rest[1..];
+                }
+            }
+        }
     }
-    let text = text.replace("{username}", "{{ username }}");
+    text.push_str(rest);
     if !is_password {
         return text.replace("{####}", "{{ code }}");
     }
@@ -231,24 +257,41 @@ fn template(message: &str, is_password: bool) -> String {
     alone.trim_end().to_owned()
 }
 
-/// A mail's words without its tags, a line for each block.
+/// A mail's words without its tags, a line for each block; a link's address
+/// stands behind its words.
 fn without_markup(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
+    let mut address: Option<String> = None;
     while let Some((before, tag)) = rest.split_once('<') {
         text.push_str(before);
-        let Some((name, after)) = tag.split_once('>') else {
+        let Some((tag, after)) = tag.split_once('>') else {
             rest = tag;
             break;
         };
-        let name = name.trim_start_matches('/').to_ascii_lowercase();
-        if ["br", "p", "div", "tr", "h1", "h2", "h3", "li", "table"]
-            .iter()
-            .any(|block| name.split([' ', '/']).next() == Some(*block))
-        {
-            text.push('\n');
-        }
         rest = after;
+        let lower = tag.to_ascii_lowercase();
+        let name = lower.trim_start_matches('/').split([' ', '/', '\n']).next();
+        match name.unwrap_or_default() {
+            hidden @ ("style" | "script" | "head" | "title") if !lower.starts_with('/') => {
+                let end = format!("</{hidden}");
+                let skipped = rest.to_ascii_lowercase().find(&end).unwrap_or(rest.len());
+                rest = &rest[skipped..];
+            }
+            "a" if lower.starts_with('/') => {
+                if let Some(address) = address.take() {
+                    let _ = write!(text, " ({address})");
+                }
+            }
+            "a" => {
+                let quoted = tag
+                    .split_once("href=\"")
+                    .and_then(|(_, value)| value.split_once('"'));
+                address = quoted.map(|(address, _)| address.to_owned());
+            }
+            "br" | "p" | "div" | "tr" | "h1" | "h2" | "h3" | "li" | "table" => text.push('\n'),
+            _ => (),
+        }
     }
     text.push_str(rest);
     let text = text
@@ -294,6 +337,10 @@ mod tests {
             "Hi {{ username }}, Click here: {{ code }} {{ '{{' }}x}}"
         );
         assert_eq!(
+            template("{####} or {##a##} {##b##} @media{#m{x}}", false),
+            "{{ code }} or a: {{ code }} b: {{ code }} @media{{ '{#' }}m{x}}"
+        );
+        assert_eq!(
             template("User {username}, password {####}. Bye", true),
             "User {{ username }}, password\n{{ code }}\nBye"
         );
@@ -333,14 +380,11 @@ mod tests {
         let code = sample(Occasion::SignUp).code();
         let (sms, broken) = texts.sms(&request(Occasion::SignUp, Channel::Sms), &code, None);
         assert_eq!(broken, []);
-        assert!(
-            sms.text
-                .expose()
-                .starts_with("12345678 is your Acme code\n\n@")
-        );
+        let text = sms.text.expose();
+        assert!(text.contains("12345678 is your Acme code\n\n@"), "{text}");
         let (mail, broken) = texts.email(&request(Occasion::SignUp, Channel::Email), &code);
         assert_eq!(broken, []);
-        assert_eq!(mail.subject, "Welcome");
+        assert_eq!(mail.subject, "Welcome - Twenty letters & Co.");
         assert_eq!(
             mail.html.expose(),
             "<h1>Hi</h1><p>Code: <b>12345678</b></p>"
@@ -365,6 +409,16 @@ mod tests {
                 .expose()
                 .lines()
                 .any(|line| line == TYPED_PASSWORD)
+        );
+    }
+
+    #[test]
+    fn a_mails_words_are_what_a_reader_sees() {
+        let html = "<html><head><title>T</title><style>b{color:red}</style></head><body><p>Hi,</p>\
+                    <a class=x href=\"https://example.com/\">Sign in</a> now</body></html>";
+        assert_eq!(
+            without_markup(html),
+            "Hi,\nSign in (https://example.com/) now"
         );
     }
 

@@ -60,7 +60,11 @@ impl Preview {
         for locale in &locales {
             write(format!("{locale}.html"), page(&texts, locale, &locales))?;
         }
-        write("index.html".to_owned(), page(&texts, locales[0], &locales))?;
+        let first = locales
+            .iter()
+            .find(|locale| **locale == "en")
+            .unwrap_or(&locales[0]);
+        write("index.html".to_owned(), page(&texts, first, &locales))?;
         println!("{}", self.out.join("index.html").display());
         Ok(ExitCode::SUCCESS)
     }

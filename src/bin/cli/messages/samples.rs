@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 pub(crate) enum User {
     /// A short name.
     Plain,
+    /// Nothing but a destination.
+    Bare,
     /// 2,048 characters, as long as Cognito's attributes get.
     Long,
     /// Markup, links, line breaks, characters that turn the reading direction.
@@ -18,11 +20,12 @@ pub(crate) enum User {
 }
 
 impl User {
-    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Long, Self::Hostile];
+    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Bare, Self::Long, Self::Hostile];
 
     fn typed(self) -> String {
         match self {
             Self::Plain => "Alex".to_owned(),
+            Self::Bare => String::new(),
             Self::Long => "x".repeat(2048),
             Self::Hostile => "<b>A</b>\r\nBcc: a@evil.example\u{202e} \"https://evil.example/\" \
                               www.evil.example {{ code }}"
@@ -139,7 +142,12 @@ impl Sample {
         let event: Value = json!({
             "triggerSource": format!("{trigger}_{}", self.occasion.name()),
             "userPoolId": "us-east-1_AbCdEfGhI",
-            "userName": if user == User::Hostile { "al\u{202e}ex\r\n" } else { "+12065550100" },
+            "userName": match (user, self.occasion) {
+                // An administrator chose it, and it must be typed as it is.
+                (_, Occasion::AdminCreateUser) => "+12065550100",
+                (User::Hostile, _) => "https://evil.example/prize",
+                _ => "alex",
+            },
             "callerContext": {"clientId": client},
             "request": {
                 "code": "sealed",
