@@ -62,7 +62,7 @@ pub enum Prepared<'a> {
 }
 
 impl Sender {
-    /// Puts the parts together. No I/O.
+    /// Puts the parts together. No calls; reads the folder of own texts.
     pub async fn new(config: Config, clients: Clients) -> Self {
         Self {
             opener: Opener::new(clients.kms.clone(), &config.kms_key).await,

@@ -75,17 +75,17 @@ impl Invoke {
         if self.json {
             let log: Value = serde_json::from_str(&line)?;
             let all = json!({"answer": answer, "outbox": outbox, "log": log});
-            println!("{}", serde_json::to_string_pretty(&all)?);
+            say!("{}", serde_json::to_string_pretty(&all)?);
         } else {
             for record in &outbox {
                 show(record);
             }
             if let (Ok(Outcome::Withheld(reason)), Some(channel)) = (&result, report.channel()) {
                 let advice = reason.advice(channel, sender.region(channel));
-                println!("{}\n", wrapped(&advice, 80));
+                say!("{}\n", wrapped(&advice, 80));
             }
             match &result {
-                Ok(_) => println!("{answer}"),
+                Ok(_) => say!("{answer}"),
                 Err(error) => eprintln!("error: {}: {error}", error.name()),
             }
         }
@@ -140,33 +140,33 @@ fn show_sms(sms: &Sms, to: &str, region: &str) {
         .unwrap_or("a number of SNS's choice");
     let length = &sms.length;
     let plural = if length.segments == 1 { "" } else { "s" };
-    println!("SMS from {from} to {to} ({region})");
-    println!(
+    say!("SMS from {from} to {to} ({region})");
+    say!(
         "{}, {} units, {} segment{plural}{}\n",
         length.encoding,
         length.units,
         length.segments,
         fate(&sms.fate)
     );
-    println!("{}\n", indented(&sms.text));
+    say!("{}\n", indented(&sms.text));
 }
 
 fn show_email(email: &Email, to: &str, region: &str) {
-    println!(
+    say!(
         "E-mail from {} to {to} ({region}){}",
         email.from,
         fate(&email.fate)
     );
-    println!("Subject: {}", email.subject);
+    say!("Subject: {}", email.subject);
     for (name, value) in &email.headers {
-        println!("{name}: {value}");
+        say!("{name}: {value}");
     }
-    println!(
+    say!(
         "\n{}\n",
         indented(email.text.as_deref().unwrap_or_default())
     );
     let html = email.html.as_deref().map_or(0, str::len);
-    println!("(and {html} bytes of HTML; `cognito-sender local` shows it)\n");
+    say!("(and {html} bytes of HTML; `cognito-sender local` shows it)\n");
 }
 
 fn fate(fate: &Fate) -> String {

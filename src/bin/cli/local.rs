@@ -21,22 +21,22 @@ impl Local {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let stand_in = self.account.start(self.port)?;
         let endpoint = stand_in.endpoint();
-        println!("Outbox: {endpoint}/   (JSON: {endpoint}/outbox.json)\n");
-        println!("For a function process, copy these lines into its shell:\n");
+        say!("Outbox: {endpoint}/   (JSON: {endpoint}/outbox.json)\n");
+        say!("For a function process, copy these lines into its shell:\n");
         for (variable, value) in local_environment(&stand_in) {
-            println!("export {variable}='{value}'");
+            say!("export {variable}='{value}'");
         }
-        println!("\nWithout cargo-lambda, let it poll this address for events as well:\n");
-        println!("export AWS_LAMBDA_RUNTIME_API={}", stand_in.runtime_api());
-        println!("export AWS_LAMBDA_FUNCTION_NAME=cognito-sender AWS_LAMBDA_FUNCTION_VERSION=1");
-        println!("export AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256");
-        println!("cargo run --bin bootstrap\n");
-        println!("and hand it one:\n");
-        println!(
+        say!("\nWithout cargo-lambda, let it poll this address for events as well:\n");
+        say!("export AWS_LAMBDA_RUNTIME_API={}", stand_in.runtime_api());
+        say!("export AWS_LAMBDA_FUNCTION_NAME=cognito-sender AWS_LAMBDA_FUNCTION_VERSION=1");
+        say!("export AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256");
+        say!("cargo run --bin bootstrap\n");
+        say!("and hand it one:\n");
+        say!(
             "curl -d @events/CustomSMSSender_SignUp.json \\\n  \
              {endpoint}/2015-03-31/functions/cognito-sender/invocations\n"
         );
-        println!("Ctrl-C ends it.");
+        say!("Ctrl-C ends it.");
         tokio::signal::ctrl_c().await?;
         Ok(ExitCode::SUCCESS)
     }

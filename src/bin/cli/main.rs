@@ -1,11 +1,15 @@
 //! The command line: all that this crate knows of a terminal.
 
 #![recursion_limit = "256"] // the SDK's futures nest deeply
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a terminal is what it is for"
-)]
+#![expect(clippy::print_stderr, reason = "a terminal is what it is for")]
+
+/// Prints a line. A reader that has gone (`| head`) is no error.
+macro_rules! say {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($line)*);
+    }};
+}
 
 mod invoke;
 mod local;

@@ -60,7 +60,7 @@ impl Seal {
             config.kms_key = key;
         }
         put_code(&config, &mut event, &Secret::from(self.code)).await?;
-        println!("{}", serde_json::to_string_pretty(&event)?);
+        say!("{}", serde_json::to_string_pretty(&event)?);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -31,22 +31,22 @@ impl Check {
         let texts = Texts::new(&settings(folder));
         let findings = findings(&texts, own);
         for finding in &findings {
-            println!("{finding}");
+            say!("{finding}");
         }
         match findings.len() {
             0 => {
-                println!(
+                say!(
                     "all texts are right, in {} languages",
                     languages(&texts).len()
                 );
                 ExitCode::SUCCESS
             }
             1 => {
-                println!("1 text to mend");
+                say!("1 text to mend");
                 ExitCode::FAILURE
             }
             count => {
-                println!("{count} texts to mend");
+                say!("{count} texts to mend");
                 ExitCode::FAILURE
             }
         }

@@ -51,7 +51,7 @@ impl Import {
         let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
         let templates = read(&Client::new(&config), &self.user_pool).await?;
         let Some(toml) = catalogue(&templates) else {
-            println!("the pool has no templates of its own: there is nothing to bring over");
+            say!("the pool has no templates of its own: there is nothing to bring over");
             return Ok(ExitCode::SUCCESS);
         };
         let path = self.out.join(format!("{}.toml", self.locale));
@@ -65,9 +65,9 @@ impl Import {
             .and_then(|()| std::fs::write(&path, toml))
             .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
         let out = self.out.display();
-        println!("{}\n\nLook at it, then check it:\n", path.display());
-        println!("cognito-sender messages check {out}");
-        println!("cognito-sender messages preview --out preview {out}");
+        say!("{}\n\nLook at it, then check it:\n", path.display());
+        say!("cognito-sender messages check {out}");
+        say!("cognito-sender messages preview --out preview {out}");
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -65,7 +65,7 @@ impl Preview {
             .find(|locale| **locale == "en")
             .unwrap_or(&locales[0]);
         write("index.html".to_owned(), page(&texts, first, &locales))?;
-        println!("{}", self.out.join("index.html").display());
+        say!("{}", self.out.join("index.html").display());
         Ok(ExitCode::SUCCESS)
     }
 }
