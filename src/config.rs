@@ -336,8 +336,11 @@ impl Config {
             lookup: &lookup,
             problems: Vec::new(),
         };
-        let region = env.region("AWS_REGION");
-        if region.is_none() && env.value("AWS_REGION").is_none() {
+        let region = match env.value("AWS_REGION") {
+            Some(_) => env.region("AWS_REGION"),
+            None => env.region("AWS_DEFAULT_REGION"),
+        };
+        if region.is_none() && env.problems.is_empty() {
             env.problem(
                 "AWS_REGION",
                 "is missing: Lambda sets it, elsewhere export it",
