@@ -13,6 +13,7 @@ mod events;
 mod flow;
 mod messages;
 mod properties;
+mod readme;
 mod routing;
 mod sandbox;
 mod sealed_codes;
