@@ -726,12 +726,26 @@ fn ca_bundle(env: &mut Reader<'_>) -> Option<Vec<u8>> {
         "is not a readable PEM file",
         "/etc/pki/tls/certs/ca-bundle.crt",
         |path| {
-            let pem = std::fs::read(path).ok()?;
-            pem.windows(27)
-                .any(|window| window == b"-----BEGIN CERTIFICATE-----")
-                .then_some(pem)
+            let pem = std::fs::read_to_string(path).ok()?;
+            is_pem(&pem).then(|| pem.into_bytes())
         },
     )
+}
+
+/// Whether a text holds certificates, and each can be decoded: the TLS client
+/// takes that for granted.
+fn is_pem(text: &str) -> bool {
+    use base64::Engine as _;
+    let mut blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1).peekable();
+    blocks.peek().is_some()
+        && blocks.all(|block| {
+            let body = block.split_once("-----END CERTIFICATE-----");
+            let body = body.map(|(body, _)| body.split_whitespace().collect::<String>());
+            body.is_some_and(|body| {
+                let decoded = base64::engine::general_purpose::STANDARD.decode(body);
+                decoded.is_ok_and(|der| der.starts_with(&[0x30]))
+            })
+        })
 }
 
 fn endpoints(env: &mut Reader<'_>) -> Endpoints {
