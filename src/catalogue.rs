@@ -270,11 +270,17 @@ impl Own {
     /// Where a text is looked up, in order: in the locale, in the nearest other
     /// one (French for `fr-CA`), in English.
     pub(crate) fn chain<'a>(&'a self, client: Option<&str>, locale: &str) -> Vec<&'a Catalogue> {
-        let mut others = self.locales(client);
-        others.retain(|other| *other != locale);
-        let nearest = locale::best(&[locale.to_owned()], &others);
-        let locales = [Some(locale), nearest, Some("en")];
-        let files = locales.into_iter().flatten().flat_map(|locale| {
+        let mut locales = vec![locale];
+        // What is built in lacks no key, so nothing near is needed.
+        if !BUILT_IN.contains(&locale) {
+            let mut others = self.locales(client);
+            others.retain(|other| *other != locale);
+            locales.extend(locale::best(&[locale.to_owned()], &others));
+        }
+        if !locales.contains(&"en") {
+            locales.push("en");
+        }
+        let files = locales.into_iter().flat_map(|locale| {
             [
                 client.and_then(|client| self.get(Some(client), locale)),
                 self.get(None, locale),

@@ -218,17 +218,11 @@ impl Texts {
         // A whole body of one's own, as `messages import` makes them.
         let escaped = Secret::from(voice.texts.renderer.escaped(code.expose()));
         let whole = |body: &str| alone(body, escaped.expose(), invitation);
-        let mut html = voice
-            .rendered(&format!("{key}.html"), true, whole)
-            .into_iter();
-        if let Some(html) = html.next() {
+        if let Some(html) = voice.whole_body(key, "html", whole) {
             mail.html = Secret::from(html);
         }
         let whole = |body: &str| alone(body, code.expose(), invitation);
-        let mut text = voice
-            .rendered(&format!("{key}.text"), false, whole)
-            .into_iter();
-        if let Some(text) = text.next() {
+        if let Some(text) = voice.whole_body(key, "text", whole) {
             mail.text = Secret::from(text);
         }
         (mail, voice.broken)
@@ -275,10 +269,8 @@ impl Texts {
     /// Where the text under a key stands that a request is answered with: file
     /// and line.
     pub fn place(&self, request: &Request, key: &str) -> Option<(&str, usize)> {
-        let chain = self.voice(request, None).chain.into_iter();
-        let found =
-            chain.filter_map(|catalogue| Some((catalogue.file(), catalogue.get(key)?.line)));
-        found.into_iter().next()
+        let mut chain = self.voice(request, None).chain.into_iter();
+        chain.find_map(|catalogue| Some((catalogue.file(), catalogue.get(key)?.line)))
     }
 
     /// The language of a request's user, and what a template may say of them.
@@ -319,9 +311,37 @@ impl Voice<'_> {
         html: bool,
         whole: impl Fn(&str) -> Result<(), &'static str>,
     ) -> Vec<String> {
+        let chain = self.chain.clone();
+        self.rendered_from(&chain, key, html, whole)
+    }
+
+    /// A mail's whole body of one's own, `html` or `text`. Only where it comes
+    /// before the body that the layout makes: a body of another language, or
+    /// one behind an app client's own words, is not this mail's.
+    fn whole_body(
+        &mut self,
+        table: &str,
+        part: &str,
+        whole: impl Fn(&str) -> Result<(), &'static str>,
+    ) -> Option<String> {
+        let (key, lead) = (format!("{table}.{part}"), format!("{table}.lead"));
+        let chain = self.chain.iter();
+        let mut speaking = chain.filter(|file| file.get(&key).or(file.get(&lead)).is_some());
+        let first = *speaking.next()?;
+        let bodies = self.rendered_from(&[first], &key, part == "html", whole);
+        bodies.into_iter().next()
+    }
+
+    fn rendered_from(
+        &mut self,
+        chain: &[&Catalogue],
+        key: &str,
+        html: bool,
+        whole: impl Fn(&str) -> Result<(), &'static str>,
+    ) -> Vec<String> {
         let values = self.template_values();
         let renderer = &self.texts.renderer;
-        for catalogue in &self.chain {
+        for catalogue in chain {
             let Some(text) = catalogue.get(key) else {
                 continue;
             };

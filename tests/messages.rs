@@ -309,6 +309,45 @@ fn what_a_variety_lacks_is_in_its_language() {
 }
 
 #[test]
+fn a_body_of_ones_own_is_for_its_own_language() {
+    let imported =
+        "[email.sign_up]\nhtml = \"<p>Mine: {{ code }}</p>\"\ntext = \"Mine: {{ code }}\"\n";
+    let folder = Folder::new("bodies", &[("en.toml", imported)]);
+    let texts = Texts::new(&TextsConfig {
+        folder: Some(folder.path().to_owned()),
+        ..settings()
+    });
+    let code = Secret::from("123456");
+    for (locale, own) in [
+        ("en", true),
+        ("en-GB", true),
+        ("de", false),
+        ("pt-BR", false),
+    ] {
+        let event = in_language(sign_up(), locale);
+        let mail = mail(&texts, &Request::parse(&event).unwrap(), &code);
+        assert_eq!(mail.html.expose() == "<p>Mine: 123456</p>", own, "{locale}");
+        assert_eq!(mail.text.expose() == "Mine: 123456", own, "{locale}");
+    }
+}
+
+#[test]
+fn a_broken_body_is_told_once() {
+    let folder = Folder::new(
+        "told",
+        &[("en.toml", "[email.sign_up]\nhtml = \"no code\"\n")],
+    );
+    let texts = Texts::new(&TextsConfig {
+        folder: Some(folder.path().to_owned()),
+        ..settings()
+    });
+    let request = Request::parse(&sign_up()).unwrap();
+    let (mail, broken) = texts.email(&request, &Secret::from("123456"));
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert!(mail.html.expose().contains("123456"));
+}
+
+#[test]
 fn an_endless_text_is_passed_over() {
     let endless = "[sms]\nsign_up = \"{{ code }}{% for a in range(9999) %}{% for b in range(9999) \
                    %}x{% endfor %}{% endfor %}\"\n";
