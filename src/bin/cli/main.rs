@@ -11,6 +11,7 @@ macro_rules! say {
     }};
 }
 
+mod aws;
 mod invoke;
 mod local;
 mod messages;

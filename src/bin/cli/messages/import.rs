@@ -11,6 +11,7 @@ use aws_sdk_cognitoidentityprovider::types::DefaultEmailOptionType;
 use clap::Args;
 
 use crate::Failure;
+use crate::aws::Aws;
 
 /// Write a user pool's present message templates as texts of your own
 ///
@@ -27,6 +28,8 @@ pub(crate) struct Import {
     /// The language that the templates are in.
     #[arg(long, default_value = "en")]
     locale: String,
+    #[command(flatten)]
+    aws: Aws,
 }
 
 /// A pool's templates, as Cognito has them; `None` is Cognito's own default.
@@ -48,7 +51,7 @@ struct Mail {
 
 impl Import {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
-        let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        let config = self.aws.config().await;
         let templates = read(&Client::new(&config), &self.user_pool).await?;
         let Some(toml) = catalogue(&templates) else {
             say!("the pool has no templates of its own: there is nothing to bring over");
