@@ -5,8 +5,6 @@ use std::time::Duration;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -14,16 +12,26 @@ use aws_types::region::Region;
 use aws_types::sdk_config::SharedCredentialsProvider;
 
 use crate::code::KmsAnswers;
-use crate::config::{ATTEMPT_TIMEOUT, Config, OPERATION_TIMEOUT, SEND_ATTEMPT_TIMEOUT};
+use crate::config::Config;
 
 /// The roots that all of AWS's endpoints chain to (Amazon Trust Services
 /// repository). Parsing the ~140 roots of a system's store instead was the
 /// dearest part of a cold start: 6 of 10 ms, measured.
 const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
 
+/// Within a Region a connection takes milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// KMS answers in some ten milliseconds. It is called inside of `aws-esdk`,
+/// which blocks until the SDK gives up, so this is the SDK's own time-out; the
+/// other calls are given up by `retry`.
+const KMS_TIMEOUT: Duration = Duration::from_millis(2500);
+
 /// A client for each service, each for the Region that it works in.
 #[derive(Clone, Debug)]
 pub struct Clients {
+    /// In the function's own Region.
+    pub dynamodb: aws_sdk_dynamodb::Client,
     /// In the Region of the key.
     pub kms: aws_sdk_kms::Client,
     /// In `SMS_REGION`.
@@ -53,12 +61,13 @@ impl Clients {
                 aws_smithy_async::rt::sleep::TokioSleep::new(),
             ))
             .time_source(aws_smithy_async::time::SystemTimeSource::new())
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(3)
-                    .with_initial_backoff(Duration::from_millis(50)),
+            // See `retry`.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .build(),
             )
-            .timeout_config(timeouts(ATTEMPT_TIMEOUT))
             // Guards downloads; our answers are a few hundred bytes, and the
             // time-outs above hold for them.
             .stalled_stream_protection(
@@ -78,7 +87,21 @@ impl Clients {
             }};
         }
         let endpoints = &config.endpoints;
+        let dynamodb = settings!(aws_sdk_dynamodb, config.region, endpoints.dynamodb);
         let kms = settings!(aws_sdk_kms, config.kms_key.region(), endpoints.kms);
+        // Quick retries of its own: the message need not be read anew for a
+        // connection that was closed while the environment slept.
+        let kms = kms.retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(3)
+                .with_initial_backoff(Duration::from_millis(20)),
+        );
+        let kms = kms.timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_timeout(KMS_TIMEOUT)
+                .build(),
+        );
         let sns = settings!(aws_sdk_sns, config.sms.region, endpoints.sns);
         let ses = settings!(aws_sdk_sesv2, email_region, endpoints.sesv2);
         let cognito = settings!(
@@ -87,42 +110,12 @@ impl Clients {
             endpoints.cognito
         );
         Self {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             kms: aws_sdk_kms::Client::from_conf(kms.interceptor(KmsAnswers).build()),
-            sns: aws_sdk_sns::Client::from_conf(sns.retry_classifier(TooManyRequests).build()),
+            sns: aws_sdk_sns::Client::from_conf(sns.build()),
             ses: aws_sdk_sesv2::Client::from_conf(ses.build()),
             cognito: aws_sdk_cognitoidentityprovider::Client::from_conf(cognito.build()),
         }
-    }
-}
-
-fn timeouts(attempt: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(attempt)
-        .operation_timeout(OPERATION_TIMEOUT)
-        .build()
-}
-
-/// The time-outs of the calls that send.
-pub(crate) fn send_timeouts() -> TimeoutConfig {
-    timeouts(SEND_ATTEMPT_TIMEOUT)
-}
-
-/// SNS says `Throttled`, with status 429, which the SDK's own classifiers do
-/// not know for passing.
-#[derive(Debug)]
-struct TooManyRequests;
-
-impl ClassifyRetry for TooManyRequests {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        match context.response() {
-            Some(response) if response.status().as_u16() == 429 => RetryAction::throttling_error(),
-            _ => RetryAction::NoActionIndicated,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "TooManyRequests"
     }
 }
 

@@ -83,6 +83,11 @@ impl SealedCode {
         Self(base64.to_owned())
     }
 
+    /// The base64, for the ledger's hash.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn message(&self) -> Result<Vec<u8>, Unopened> {
         if self.0.is_empty() {
             return Err(Unopened::Empty);

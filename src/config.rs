@@ -5,7 +5,6 @@
 //! a lookup, so that tests need not set variables.
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::country::Country;
 use crate::destination::{EmailAddress, PhoneNumber, is_domain};
@@ -28,6 +27,9 @@ pub struct Config {
     pub texts: TextsConfig,
     /// `SANDBOX_CHECK` is not `off`.
     pub sandbox_check: bool,
+    /// `LEDGER_TABLE`: the DynamoDB table of codes that were sent. `None`: they
+    /// are remembered in memory only.
+    pub ledger_table: Option<String>,
     /// Credentials that Lambda put in the environment; `None`: the SDK's
     /// default chain.
     pub credentials: Option<aws_credential_types::Credentials>,
@@ -161,6 +163,8 @@ impl LastLine {
 /// "Service-specific endpoints").
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
+    /// `AWS_ENDPOINT_URL_DYNAMODB`.
+    pub dynamodb: Option<String>,
     /// `AWS_ENDPOINT_URL_KMS`.
     pub kms: Option<String>,
     /// `AWS_ENDPOINT_URL_SNS`.
@@ -359,6 +363,7 @@ impl Config {
         let email = email(&mut env, &region);
         let texts = texts(&mut env);
         let sandbox_check = sandbox_check(&mut env);
+        let ledger_table = ledger_table(&mut env);
         let ca_bundle = ca_bundle(&mut env);
         let credentials = env
             .value("AWS_ACCESS_KEY_ID")
@@ -382,6 +387,7 @@ impl Config {
                 email,
                 texts,
                 sandbox_check,
+                ledger_table,
                 credentials,
                 endpoints,
                 ca_bundle,
@@ -720,6 +726,21 @@ fn sandbox_check(env: &mut Reader<'_>) -> bool {
     .unwrap_or(true)
 }
 
+fn ledger_table(env: &mut Reader<'_>) -> Option<String> {
+    env.parsed(
+        "LEDGER_TABLE",
+        "is not the name or ARN of a DynamoDB table",
+        "cognito-sender-ledger",
+        |value| {
+            let valid = (3..=1024).contains(&value.len())
+                && value
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b));
+            valid.then(|| value.to_owned())
+        },
+    )
+}
+
 fn ca_bundle(env: &mut Reader<'_>) -> Option<Vec<u8>> {
     env.parsed(
         "AWS_CA_BUNDLE",
@@ -764,21 +785,10 @@ fn endpoints(env: &mut Reader<'_>) -> Endpoints {
     let all = url("AWS_ENDPOINT_URL");
     let mut or_all = |variable| url(variable).or_else(|| all.clone());
     Endpoints {
+        dynamodb: or_all("AWS_ENDPOINT_URL_DYNAMODB"),
         kms: or_all("AWS_ENDPOINT_URL_KMS"),
         sns: or_all("AWS_ENDPOINT_URL_SNS"),
         sesv2: or_all("AWS_ENDPOINT_URL_SESV2"),
         cognito: or_all("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"),
     }
 }
-
-/// How long one try of a call may take, and all its tries together. A code is
-/// awaited by a person: a service that is silent this long is asked again.
-/// Decrypting, the account's state (3 s at most, see `probe`) and sending end
-/// together well within the 30 s that the template gives the function.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2500);
-/// See [`ATTEMPT_TIMEOUT`].
-pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long a try to send may take. A send that is silent may well have been
-/// taken, and a second one would be a second message: so nearly all the time
-/// is for the first.
-pub(crate) const SEND_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(7);

@@ -10,13 +10,13 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::clients::send_timeouts;
 use crate::config::{EmailConfig, Sender};
 use crate::destination::EmailAddress;
 use crate::error::{Error, Fault};
 use crate::event::Occasion;
 use crate::message::EmailMessage;
 use crate::outcome::{Outcome, Reason};
+use crate::retry::{Deadline, SEND_PATIENCE, persist};
 
 /// Sends through SES.
 #[derive(Debug)]
@@ -29,24 +29,26 @@ pub struct Email {
 impl Email {
     /// A sender with the settings of `config`.
     pub fn new(ses: &aws_sdk_sesv2::Client, config: EmailConfig) -> Self {
-        let settings = ses.config().to_builder().timeout_config(send_timeouts());
         Self {
-            ses: aws_sdk_sesv2::Client::from_conf(settings.build()),
+            ses: ses.clone(),
             from: header_value(&config.from),
             config,
         }
     }
 
-    /// Sends one mail with both bodies.
+    /// Sends one mail with both bodies. What passes is tried again until
+    /// `deadline`; the second value is how many tries it took.
     ///
     /// # Errors
-    /// [`Error::Email`]: what an operator must mend, or what time cures.
+    /// [`Error::Email`]: what an operator must mend, or what time did not cure.
     pub async fn send(
         &self,
         to: &EmailAddress,
         occasion: Occasion,
         message: &EmailMessage,
-    ) -> Result<Outcome, Error> {
+        deadline: Deadline,
+    ) -> (Result<Outcome, Error>, u32) {
+        const OPERATION: &str = "SES SendEmail";
         let mail = Message::builder()
             .subject(utf8(&message.subject))
             .body(
@@ -59,7 +61,7 @@ impl Email {
             .headers(header("Auto-Submitted", "auto-generated"))
             .headers(header("X-Auto-Response-Suppress", "All"))
             .build();
-        let sent = self
+        let send = self
             .ses
             .send_email()
             .from_email_address(&self.from)
@@ -75,18 +77,20 @@ impl Email {
             .email_tags(tag("channel", "email"))
             .email_tags(tag("occasion", occasion.name()))
             .email_tags(tag("locale", &message.locale))
-            .content(EmailContent::builder().simple(mail).build())
-            .send()
-            .await;
-        match sent {
-            Ok(sent) => Ok(Outcome::Sent {
-                message_id: sent.message_id.unwrap_or_default(),
-            }),
-            Err(error) => refusal(&error, to, &self.config.from.address).map_or_else(
-                || Err(Error::Email(Fault::new("SES SendEmail", &error))),
-                |reason| Ok(Outcome::Withheld(reason)),
-            ),
-        }
+            .content(EmailContent::builder().simple(mail).build());
+        let (result, tries) = persist(OPERATION, deadline, SEND_PATIENCE, || async {
+            match send.clone().send().await {
+                Ok(sent) => Ok(Outcome::Sent {
+                    message_id: sent.message_id.unwrap_or_default(),
+                }),
+                Err(error) => refusal(&error, to, &self.config.from.address).map_or_else(
+                    || Err(Fault::new(OPERATION, &error)),
+                    |reason| Ok(Outcome::Withheld(reason)),
+                ),
+            }
+        })
+        .await;
+        (result.map_err(Error::Email), tries)
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Error {
     Email(Fault),
     /// Cognito did not tell the user's address.
     UserLookup(Fault),
+    /// Another delivery of the same event holds the code's claim, and did not
+    /// come to an end in time.
+    DeliveryUnderWay,
     /// A bug of ours.
     Internal,
 }
@@ -78,6 +81,7 @@ impl Error {
                 Denied => "UserLookupDenied",
                 Rejected => "UserLookupRejected",
             },
+            Self::DeliveryUnderWay => "DeliveryUnderWay",
             Self::Internal => "InternalError",
         }
     }
@@ -87,6 +91,9 @@ impl Error {
         use FaultKind::{Denied, Rejected, Throttled, Unavailable};
         match self {
             Self::InvalidEvent(_) | Self::DecryptFailed(_) | Self::Internal => "",
+            Self::DeliveryUnderWay => {
+                "Nothing to mend: Lambda tries again, and then it is sent or known to be sent"
+            }
             Self::UserPoolMismatch { not_served, .. } => {
                 if *not_served {
                     "Add the pool to USER_POOL_IDS, or detach this function from it"
@@ -151,9 +158,13 @@ impl fmt::Display for Error {
             Self::DecryptFailed(unopened) => return unopened.fmt(f),
             Self::Internal => {
                 return f.write_str(
-                    "a bug of this function. Please report it, with the log line before this one                      that says where it was.",
+                    "a bug of this function. Please report it, with the log line before this one \
+                     that says where it was.",
                 );
             }
+            Self::DeliveryUnderWay => f.write_str(
+                "Lambda handed this event over twice, and the other delivery is not done",
+            ),
             Self::UserPoolMismatch {
                 event,
                 not_served: true,
@@ -221,12 +232,18 @@ impl Fault {
     {
         let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
         let code = metadata.and_then(|metadata| metadata.code());
+        // Never sent, for a reason on our side.
+        let unsent = matches!(error, SdkError::ConstructionFailure(_));
         let status = error
             .raw_response()
             .map(|response| response.status().as_u16());
         Self {
             operation,
-            kind: FaultKind::of(code, status),
+            kind: if unsent {
+                FaultKind::Rejected
+            } else {
+                FaultKind::of(code, status)
+            },
             code: code.map(printable),
             request_id: metadata
                 .and_then(|metadata| metadata.extra("aws_request_id"))
@@ -236,13 +253,29 @@ impl Fault {
 }
 
 impl FaultKind {
+    /// Whether time cures it, so that trying again is worth it.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable)
+    }
+
+    /// What is known of an error code; `None` of one that no operation of ours
+    /// was known to answer.
+    pub fn verdict(code: &str) -> Option<Self> {
+        // A code may come with its namespace before it or a URL behind it.
+        let code = code.rsplit('#').next().unwrap_or(code);
+        let code = code.split(':').next().unwrap_or(code);
+        let found = VERDICTS.binary_search_by_key(&code, |(known, _)| known);
+        let (_, kind) = VERDICTS.get(found.ok()?)?;
+        Some(*kind)
+    }
+
+    /// By the error's code where it is known, else by the status.
     pub(crate) fn of(code: Option<&str>, status: Option<u16>) -> Self {
+        if let Some(kind) = code.and_then(Self::verdict) {
+            return kind;
+        }
         match (code, status) {
-            (Some(code), _) if is_throttling(code) => Self::Throttled,
-            (Some(code), _) if is_denial(code) => Self::Denied,
-            (Some("RequestTimeout" | "RequestTimeoutException"), _) | (_, Some(408)) => {
-                Self::Unavailable
-            }
+            (_, Some(408)) => Self::Unavailable,
             (_, Some(429)) => Self::Throttled,
             (_, Some(401 | 403)) => Self::Denied,
             (_, Some(500..)) | (_, None) => Self::Unavailable,
@@ -270,41 +303,106 @@ impl fmt::Display for Fault {
     }
 }
 
-fn is_throttling(code: &str) -> bool {
-    // SES says TooManyRequestsException for its sending rate, and
-    // LimitExceededException where a limit of the account is reached.
-    code.starts_with("Throttl")
-        || code.starts_with("TooManyRequests")
-        || code.starts_with("RequestThrottled")
-        || matches!(
-            code,
-            "RequestLimitExceeded"
-                | "LimitExceededException"
-                | "BandwidthLimitExceeded"
-                | "KMSThrottlingException"
-                | "KMSThrottling"
-                | "SlowDown"
-                | "ProvisionedThroughputExceededException"
-        )
-}
-
-fn is_denial(code: &str) -> bool {
-    code.starts_with("AccessDenied")
-        || code.starts_with("AuthorizationError")
-        || code.starts_with("NotAuthorized")
-        || code.starts_with("ExpiredToken")
-        || code.starts_with("KMSAccessDenied")
-        || matches!(
-            code,
-            "UnrecognizedClientException"
-                | "InvalidClientTokenId"
-                | "InvalidSignatureException"
-                | "SignatureDoesNotMatch"
-                | "MissingAuthenticationToken"
-                | "OptInRequired"
-                | "KMSOptInRequired"
-        )
-}
+/// The error codes of the operations that the function calls, and those that
+/// any AWS service answers ("Common error types" of each API reference), with
+/// who can do something about them. Sorted. A test holds it against all that
+/// the SDK models: a version that knows a new code fails it.
+const VERDICTS: &[(&str, FaultKind)] = {
+    use FaultKind::{Denied, Rejected, Throttled, Unavailable};
+    &[
+        ("AccessDenied", Denied),
+        ("AccessDeniedException", Denied),
+        ("AccountSuspendedException", Rejected),
+        ("AuthorizationError", Denied),
+        ("AuthorizationErrorException", Denied),
+        ("BadRequestException", Rejected),
+        ("BandwidthLimitExceeded", Throttled),
+        ("ConditionalCheckFailedException", Rejected),
+        ("DependencyTimeoutException", Unavailable),
+        ("DisabledException", Rejected),
+        ("DryRunOperationException", Rejected),
+        ("EndpointDisabled", Rejected),
+        ("ExpiredToken", Denied),
+        ("ExpiredTokenException", Denied),
+        ("ForbiddenException", Denied),
+        ("IncompleteSignature", Denied),
+        ("IncorrectKeyException", Rejected),
+        ("InternalError", Unavailable),
+        ("InternalErrorException", Unavailable),
+        ("InternalFailure", Unavailable),
+        ("InternalServerError", Unavailable),
+        ("InternalServerException", Unavailable),
+        ("InternalServiceError", Unavailable),
+        ("InternalServiceException", Unavailable),
+        ("InvalidAction", Rejected),
+        ("InvalidCiphertextException", Rejected),
+        ("InvalidClientTokenId", Denied),
+        ("InvalidEndpointException", Rejected),
+        ("InvalidGrantTokenException", Rejected),
+        ("InvalidKeyUsageException", Rejected),
+        ("InvalidParameter", Rejected),
+        ("InvalidParameterException", Rejected),
+        ("InvalidParameterValue", Rejected),
+        ("InvalidSecurity", Denied),
+        ("InvalidSecurityException", Denied),
+        ("InvalidSignatureException", Denied),
+        ("ItemCollectionSizeLimitExceededException", Rejected),
+        ("KMSAccessDenied", Denied),
+        ("KMSAccessDeniedException", Denied),
+        ("KMSDisabled", Rejected),
+        ("KMSInternalException", Unavailable),
+        ("KMSInvalidState", Rejected),
+        ("KMSInvalidStateException", Rejected),
+        ("KMSNotFound", Rejected),
+        ("KMSOptInRequired", Denied),
+        ("KMSThrottling", Throttled),
+        ("KMSThrottlingException", Throttled),
+        ("KeyUnavailableException", Unavailable),
+        ("LimitExceededException", Throttled),
+        ("MailFromDomainNotVerifiedException", Rejected),
+        ("MessageRejected", Rejected),
+        ("MissingAuthenticationToken", Denied),
+        ("MissingAuthenticationTokenException", Denied),
+        ("NotAuthorized", Denied),
+        ("NotAuthorizedException", Denied),
+        ("NotFound", Rejected),
+        ("NotFoundException", Rejected),
+        ("OperationNotEnabledException", Rejected),
+        ("OptInRequired", Denied),
+        ("OptedOut", Rejected),
+        ("ParameterValueInvalid", Rejected),
+        ("PlatformApplicationDisabled", Rejected),
+        ("PriorRequestNotComplete", Throttled),
+        ("ProvisionedThroughputExceededException", Throttled),
+        ("ReplicatedWriteConflictException", Unavailable),
+        ("RequestExpired", Denied),
+        ("RequestLimitExceeded", Throttled),
+        ("RequestThrottled", Throttled),
+        ("RequestThrottledException", Throttled),
+        ("RequestTimeout", Unavailable),
+        ("RequestTimeoutException", Unavailable),
+        ("ResourceNotFound", Rejected),
+        ("ResourceNotFoundException", Rejected),
+        ("SendingPausedException", Rejected),
+        ("ServiceUnavailable", Unavailable),
+        ("ServiceUnavailableException", Unavailable),
+        ("SignatureDoesNotMatch", Denied),
+        ("SlowDown", Throttled),
+        ("Throttled", Throttled),
+        ("ThrottledException", Throttled),
+        ("Throttling", Throttled),
+        ("ThrottlingException", Throttled),
+        ("TooManyRequests", Throttled),
+        ("TooManyRequestsException", Throttled),
+        ("TransactionConflictException", Unavailable),
+        ("TransactionInProgressException", Throttled),
+        ("UnrecognizedClientException", Denied),
+        ("UserError", Rejected),
+        ("UserNotFoundException", Rejected),
+        ("ValidationError", Rejected),
+        ("ValidationException", Rejected),
+    ]
+};
 
 /// A code or id from outside, cut to what such a thing looks like.
 pub(crate) fn printable(text: &str) -> String {

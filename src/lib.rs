@@ -14,6 +14,8 @@
 //!    tells a number's country.
 //! 3. [`code`] opens the sealed code with the AWS Encryption SDK and KMS, and
 //!    sees that it was sealed for the event's user pool.
+//!    Beside that, `ledger` claims it, so that no code is sent twice, and
+//!    [`suppression`] asks whether the recipient gets nothing at all.
 //! 4. [`sandbox`] tells whether the account may reach the destination at all,
 //!    [`routing`] from which number or sender ID. Both were asked of the
 //!    account beforehand, beside the function's start (`probe`).
@@ -22,10 +24,10 @@
 //!    them: one segment for an SMS ([`sms_length`]), one layout for all mails.
 //!    What users typed is made harmless first (`plain`).
 //! 6. [`sms`] and [`email`] hand them to SNS and SES, and know what those
-//!    services' errors mean.
+//!    services' errors mean. [`retry`] tries again what passes.
 //!
-//! [`sender`] is that pipeline. It ends in an [`Outcome`], a value: sent,
-//! or withheld for a reason ([`outcome`]); or in an [`Error`], which an
+//! [`sender`] is that pipeline. It ends in an [`Outcome`], a value: sent, sent
+//! before, or withheld for a reason ([`outcome`]); or in an [`Error`], which an
 //! operator should know of ([`error`]). [`report`] tells each event's story in
 //! one log line.
 //!
@@ -43,6 +45,7 @@ pub mod destination;
 pub mod email;
 pub mod error;
 pub mod event;
+mod ledger;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod locale;
@@ -51,11 +54,13 @@ pub mod outcome;
 mod plain;
 mod probe;
 pub mod report;
+pub mod retry;
 pub mod routing;
 pub mod sandbox;
 pub mod sender;
 pub mod sms;
 pub mod sms_length;
+pub mod suppression;
 
 pub use clients::Clients;
 pub use code::Secret;
@@ -64,4 +69,5 @@ pub use error::Error;
 pub use event::Request;
 pub use outcome::{Outcome, Reason};
 pub use report::Report;
+pub use retry::Deadline;
 pub use sender::Sender;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use icu_locale::{Direction, LocaleDirectionality};
 use minijinja::Value;
@@ -264,6 +265,16 @@ impl Texts {
         rows.push(Row::Line(voice.line("email.notice.note")));
         let mail = voice.mail(key, rows);
         (mail, voice.broken)
+    }
+
+    /// How long what is sent on an occasion can be used.
+    pub(crate) fn life(&self, occasion: Occasion) -> Duration {
+        let minutes = match occasion {
+            Occasion::Authentication => self.config.mfa_minutes,
+            Occasion::AdminCreateUser => self.config.password_days * 24 * 60,
+            _ => hours(occasion) * 60,
+        };
+        Duration::from_secs(u64::from(minutes) * 60)
     }
 
     /// Where the text under a key stands that a request is answered with: file

@@ -28,6 +28,10 @@ pub enum Reason {
     NoOriginationNumber,
     /// The recipient answered STOP.
     OptedOut,
+    /// The address is on SES's suppression list, after a bounce or complaint.
+    Suppressed,
+    /// The code's life was over before it could be sent.
+    Expired,
     /// The destination is not one that the channel can reach.
     InvalidDestination,
     /// `EMAIL_FROM` is empty.
@@ -41,10 +45,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::UnverifiedDestination,
         Self::NoOriginationNumber,
         Self::OptedOut,
+        Self::Suppressed,
+        Self::Expired,
         Self::InvalidDestination,
         Self::ChannelOff,
         Self::NoDestination,
@@ -57,6 +63,8 @@ impl Reason {
             Self::UnverifiedDestination => "unverified_destination",
             Self::NoOriginationNumber => "no_origination_number",
             Self::OptedOut => "opted_out",
+            Self::Suppressed => "suppressed",
+            Self::Expired => "expired",
             Self::InvalidDestination => "invalid_destination",
             Self::ChannelOff => "channel_off",
             Self::NoDestination => "no_destination",
@@ -93,6 +101,17 @@ impl Reason {
                  30 days you can: `aws sns opt-in-phone-number --region {region} --phone-number \
                  <number>`."
             ),
+            (Self::Suppressed, _) => format!(
+                "Mail to this address bounced, or its owner complained, so SES would accept the \
+                 message and drop it. If the address is right: `aws sesv2 \
+                 delete-suppressed-destination --region {region} --email-address <address>`."
+            ),
+            (Self::Expired, _) => {
+                "The code's life was over when this delivery came: an earlier one failed, as its \
+                 log line says, and Lambda tries again after one and three minutes. An old code \
+                 only misleads. The user asks for another."
+                    .to_owned()
+            }
             (Self::InvalidDestination, Channel::Sms) => format!(
                 "The user's phone_number is not one that SNS in {region} can reach (E.164, such as \
                  +12065550100). Correct the attribute; if it befalls every number, {region} may \

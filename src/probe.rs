@@ -10,13 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::error::Fault;
+use crate::retry::{Deadline, persist};
 
 /// What a message waits for an account's answer, all pages and tries of it
 /// together. Past it the answer is unknown, and the message goes out.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// What one try may take.
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// After a failed question: soon, but not with every message.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(15);
@@ -61,14 +65,13 @@ impl<T> Probe<T> {
     /// The fact, asked if need be; `None` if the account did not tell, lately.
     /// The lock is held while asking: whoever comes meanwhile waits for that
     /// answer instead of asking too.
-    pub(crate) async fn get(
+    pub(crate) async fn get<F: Future<Output = Result<Reading<T>, Fault>>>(
         &self,
-        operation: &'static str,
-        ask: impl AsyncFnOnce() -> Result<Reading<T>, Fault>,
+        ask: impl FnOnce(Deadline) -> F,
     ) -> Option<Arc<T>> {
         let mut state = self.state.lock().await;
         if state.ask_at <= Instant::now() {
-            match in_time(operation, ask()).await {
+            match ask(in_time()).await {
                 Ok(reading) => {
                     let now = Instant::now();
                     state.ask_at = now + reading.fresh_for;
@@ -86,14 +89,18 @@ impl<T> Probe<T> {
     }
 }
 
-/// The answer, if it comes in time.
-pub(crate) async fn in_time<T>(
+/// The time for all of an answer.
+pub(crate) fn in_time() -> Deadline {
+    Deadline::after(LONGEST_WAIT)
+}
+
+/// One call of an answer, tried again if need be.
+pub(crate) async fn answer<T, F: Future<Output = Result<T, Fault>>>(
     operation: &'static str,
-    answer: impl Future<Output = Result<T, Fault>>,
+    deadline: Deadline,
+    call: impl FnMut() -> F,
 ) -> Result<T, Fault> {
-    timeout(LONGEST_WAIT, answer)
-        .await
-        .unwrap_or_else(|_| Err(Fault::silence(operation)))
+    persist(operation, deadline, PATIENCE, call).await.0
 }
 
 /// Between the time and a quarter more, so that environments that started

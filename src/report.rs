@@ -27,7 +27,9 @@ pub const NAMESPACE: &str = "CognitoSender";
 pub enum Stage {
     /// Opening the code, KMS's answer included.
     Decrypt,
-    /// Waiting for what the account tells: sandbox, numbers.
+    /// Waiting for the ledger, beyond decrypting.
+    Claim,
+    /// Waiting for what the account tells: sandbox, numbers, lists.
     Account,
     /// Looking up the address of a notice's user.
     Lookup,
@@ -42,6 +44,8 @@ pub enum Doubt {
     SandboxUnknown,
     /// Which numbers the account has.
     OriginationUnknown,
+    /// Whether it was sent before, or will be known to have been.
+    LedgerUnavailable,
 }
 
 /// What happened to one event, gathered on its way.
@@ -52,6 +56,7 @@ pub struct Report {
     destination: Option<String>,
     country: Option<Country>,
     stages: Map<String, Value>,
+    tries: Vec<(&'static str, u32)>,
     doubts: Vec<&'static str>,
 }
 
@@ -73,6 +78,7 @@ impl Report {
             destination: None,
             country: None,
             stages: Map::new(),
+            tries: Vec::new(),
             doubts: Vec::new(),
         }
     }
@@ -99,6 +105,7 @@ impl Report {
     pub(crate) fn spent(&mut self, stage: Stage, since: Instant) {
         let name = match stage {
             Stage::Decrypt => "decryptMs",
+            Stage::Claim => "claimMs",
             Stage::Account => "accountMs",
             Stage::Lookup => "lookupMs",
             Stage::Send => "sendMs",
@@ -107,10 +114,28 @@ impl Report {
     }
 
     pub(crate) fn doubt(&mut self, doubt: Doubt) {
-        self.doubts.push(match doubt {
+        let name = match doubt {
             Doubt::SandboxUnknown => "SandboxUnknown",
             Doubt::OriginationUnknown => "OriginationUnknown",
-        });
+            Doubt::LedgerUnavailable => "LedgerUnavailable",
+        };
+        if !self.doubts.contains(&name) {
+            self.doubts.push(name);
+        }
+    }
+
+    /// How often a stage was tried, where once was not enough.
+    pub(crate) fn tries(&mut self, stage: Stage, tries: u32) {
+        let name = match stage {
+            Stage::Decrypt => "decryptTries",
+            Stage::Send => "sendTries",
+            Stage::Lookup => "lookupTries",
+            // Not tried for the message's sake alone.
+            Stage::Account | Stage::Claim => return,
+        };
+        if tries > 1 {
+            self.tries.push((name, tries));
+        }
     }
 
     /// Texts of one's own that were passed over.
@@ -174,6 +199,9 @@ impl Report {
         put("durationMs", milliseconds(self.started));
         for (name, value) in &self.stages {
             put(name, value.clone());
+        }
+        for (name, tries) in &self.tries {
+            put(name, json!(tries));
         }
         put("Messages", json!(1));
         for doubt in &self.doubts {

@@ -9,7 +9,8 @@ use crate::clients::Clients;
 use crate::config::{Origination, OriginationIdentity};
 use crate::country::Country;
 use crate::error::Fault;
-use crate::probe::{Probe, Reading, with_jitter};
+use crate::probe::{Probe, Reading, answer, with_jitter};
+use crate::retry::Deadline;
 
 /// Numbers are bought and registered in days, not minutes.
 const FRESH: Duration = Duration::from_secs(900);
@@ -93,25 +94,28 @@ impl Routing {
     }
 
     async fn numbers(&self) -> Option<Arc<Vec<Number>>> {
-        let ask = async || {
+        let ask = |deadline| async move {
             Ok(Reading {
-                value: self.fetch().await?,
+                value: self.fetch(deadline).await?,
                 fresh_for: with_jitter(FRESH),
             })
         };
-        self.discovered.get("SNS ListOriginationNumbers", ask).await
+        self.discovered.get(ask).await
     }
 
-    async fn fetch(&self) -> Result<Vec<Number>, Fault> {
-        let mut pages = self
-            .sns
-            .list_origination_numbers()
-            .max_results(30)
-            .into_paginator()
-            .send();
+    async fn fetch(&self, deadline: Deadline) -> Result<Vec<Number>, Fault> {
+        const OPERATION: &str = "SNS ListOriginationNumbers";
         let mut numbers = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Fault::new("SNS ListOriginationNumbers", &error))?;
+        let mut next = None;
+        loop {
+            // Page by page, since a second one within the second may be throttled.
+            let page = answer(OPERATION, deadline, || async {
+                let list = self.sns.list_origination_numbers().max_results(30);
+                let page = list.set_next_token(next.clone()).send().await;
+                page.map_err(|error| Fault::new(OPERATION, &error))
+            })
+            .await?;
+            next = page.next_token;
             for number in page.phone_numbers.unwrap_or_default() {
                 let usable = number.status() == Some("ACTIVE")
                     && number.route_type() == Some(&RouteType::Transactional)
@@ -125,6 +129,9 @@ impl Routing {
                 {
                     numbers.push(Number { country, number });
                 }
+            }
+            if next.is_none() {
+                break;
             }
         }
         // A short code carries the most; the account's order decides the rest.

@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use crate::clients::Clients;
 use crate::destination::{EmailAddress, PhoneNumber};
 use crate::error::Fault;
-use crate::probe::{ASK_AGAIN, Probe, Reading, in_time, with_jitter};
+use crate::probe::{ASK_AGAIN, Probe, Reading, answer, in_time, with_jitter};
+use crate::retry::Deadline;
 
 /// In the sandbox things change while a developer watches: a number verified,
 /// production granted.
@@ -125,7 +126,7 @@ impl Sandbox {
             Some(EmailAccount::Sandboxed) => (),
             None => return Verdict::Unknown,
         }
-        let asked = in_time("SES GetEmailIdentity", self.any_verified(to)).await;
+        let asked = self.any_verified(to, in_time()).await;
         match asked {
             Ok(true) => Verdict::Deliverable,
             Ok(false) => Verdict::Unverified,
@@ -137,61 +138,69 @@ impl Sandbox {
     }
 
     async fn sms_account(&self) -> Option<Arc<SmsAccount>> {
-        let ask = async || {
-            let value = self.fetch_sms_account().await?;
+        let ask = |deadline| async move {
+            let value = self.fetch_sms_account(deadline).await?;
             let fresh_for = match value {
                 SmsAccount::Production => with_jitter(FRESH_IN_PRODUCTION),
                 SmsAccount::Sandboxed { .. } => FRESH_IN_SANDBOX,
             };
             Ok(Reading { value, fresh_for })
         };
-        self.sms.get("SNS GetSMSSandboxAccountStatus", ask).await
+        self.sms.get(ask).await
     }
 
     async fn email_account(&self) -> Option<Arc<EmailAccount>> {
-        let ask = async || {
-            let value = self.fetch_email_account().await?;
+        let ask = |deadline| async move {
+            let value = self.fetch_email_account(deadline).await?;
             let fresh_for = match value {
                 EmailAccount::Production => with_jitter(FRESH_IN_PRODUCTION),
                 EmailAccount::Sandboxed => FRESH_IN_SANDBOX,
             };
             Ok(Reading { value, fresh_for })
         };
-        self.email.get("SES GetAccount", ask).await
+        self.email.get(ask).await
     }
 
-    async fn fetch_sms_account(&self) -> Result<SmsAccount, Fault> {
-        let status = self
-            .sns
-            .get_sms_sandbox_account_status()
-            .send()
-            .await
-            .map_err(|error| Fault::new("SNS GetSMSSandboxAccountStatus", &error))?;
+    async fn fetch_sms_account(&self, deadline: Deadline) -> Result<SmsAccount, Fault> {
+        const STATUS: &str = "SNS GetSMSSandboxAccountStatus";
+        const LIST: &str = "SNS ListSMSSandboxPhoneNumbers";
+        let status = answer(STATUS, deadline, || async {
+            let status = self.sns.get_sms_sandbox_account_status().send().await;
+            status.map_err(|error| Fault::new(STATUS, &error))
+        })
+        .await?;
         if !status.is_in_sandbox() {
             return Ok(SmsAccount::Production);
         }
-        let mut pages = self
-            .sns
-            .list_sms_sandbox_phone_numbers()
-            .max_results(100)
-            .into_paginator()
-            .send();
         let mut verified = HashSet::new();
-        while let Some(page) = pages.next().await {
-            let page =
-                page.map_err(|error| Fault::new("SNS ListSMSSandboxPhoneNumbers", &error))?;
+        let mut next = None;
+        loop {
+            let page = answer(LIST, deadline, || async {
+                let list = self.sns.list_sms_sandbox_phone_numbers().max_results(100);
+                let page = list.set_next_token(next.clone()).send().await;
+                page.map_err(|error| Fault::new(LIST, &error))
+            })
+            .await?;
+            next = page.next_token;
             for number in page.phone_numbers {
                 if number.status == Some(SmsSandboxPhoneNumberVerificationStatus::Verified) {
                     verified.extend(number.phone_number);
                 }
             }
+            if next.is_none() {
+                break;
+            }
         }
         Ok(SmsAccount::Sandboxed { verified })
     }
 
-    async fn fetch_email_account(&self) -> Result<EmailAccount, Fault> {
-        let account = self.ses.get_account().send().await;
-        let account = account.map_err(|error| Fault::new("SES GetAccount", &error))?;
+    async fn fetch_email_account(&self, deadline: Deadline) -> Result<EmailAccount, Fault> {
+        const OPERATION: &str = "SES GetAccount";
+        let account = answer(OPERATION, deadline, || async {
+            let account = self.ses.get_account().send().await;
+            account.map_err(|error| Fault::new(OPERATION, &error))
+        })
+        .await?;
         Ok(if account.production_access_enabled() {
             EmailAccount::Production
         } else {
@@ -200,9 +209,9 @@ impl Sandbox {
     }
 
     /// Whether an identity that covers the address is verified.
-    async fn any_verified(&self, to: &EmailAddress) -> Result<bool, Fault> {
+    async fn any_verified(&self, to: &EmailAddress, deadline: Deadline) -> Result<bool, Fault> {
         for identity in identities_that_cover(to) {
-            if self.is_verified(identity).await? {
+            if self.is_verified(identity, deadline).await? {
                 return Ok(true);
             }
         }
@@ -211,7 +220,7 @@ impl Sandbox {
 
     /// Whether SES has verified the identity. A failed question is one that
     /// the next message asks again, after [`ASK_AGAIN`].
-    async fn is_verified(&self, identity: String) -> Result<bool, Fault> {
+    async fn is_verified(&self, identity: String, deadline: Deadline) -> Result<bool, Fault> {
         const OPERATION: &str = "SES GetEmailIdentity";
         // Held while asking: SES answers this about once a second.
         let mut known = self.identities.lock().await;
@@ -220,7 +229,10 @@ impl Sandbox {
         {
             return verified.ok_or_else(|| Fault::silence(OPERATION));
         }
-        let verified = self.fetch_identity(&identity).await;
+        let verified = answer(OPERATION, deadline, || async {
+            self.fetch_identity(&identity).await
+        })
+        .await;
         let fresh_for = match verified {
             Ok(_) => FRESH_IN_SANDBOX,
             Err(_) => ASK_AGAIN,

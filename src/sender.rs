@@ -1,10 +1,12 @@
 //! The pipeline: event -> request -> code -> message -> outcome.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_sdk_cognitoidentityprovider::operation::admin_get_user::AdminGetUserError;
 use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::clients::Clients;
 use crate::code::{Opener, SealedCode, Secret};
@@ -13,62 +15,94 @@ use crate::destination::{EmailAddress, PhoneNumber};
 use crate::email::Email;
 use crate::error::{Error, Fault};
 use crate::event::{Channel, Content, Occasion, Request};
+use crate::ledger::{Answer, Claim, Key, Ledger};
 use crate::message::{EmailMessage, SmsMessage, Texts};
 use crate::outcome::{Outcome, Reason};
 use crate::report::{Doubt, Report, Stage};
+use crate::retry::{Deadline, persist};
 use crate::routing::{Route, Routing};
 use crate::sandbox::{Sandbox, Verdict};
 use crate::sms::Sms;
+use crate::suppression::Suppression;
+
+/// How much of what is left of an event's time each step before sending may
+/// take: opening its code, looking an address up, waiting for the account.
+const PREPARING: f64 = 0.6;
+/// How long Cognito may take to tell an address, for a try.
+const LOOKUP_PATIENCE: Duration = Duration::from_millis(2500);
+/// Between two looks at a code that another delivery is sending.
+const NEXT_LOOK: Duration = Duration::from_millis(400);
 
 /// Delivers what Cognito asks for. Built once, shared by all invocations.
 pub struct Sender {
     config: Config,
     opener: Opener,
+    ledger: Arc<Ledger>,
     texts: Texts,
     sandbox: Arc<Sandbox>,
     routing: Arc<Routing>,
+    suppression: Arc<Suppression>,
     sms: Sms,
     /// `None` when the e-mail channel is off.
     email: Option<Email>,
     cognito: aws_sdk_cognitoidentityprovider::Client,
 }
 
-/// A request that nothing speaks against, ready to go out; or one that is
-/// withheld.
-#[derive(Debug)]
-pub enum Prepared<'a> {
-    /// Through SNS.
+/// One delivery of one event.
+struct Delivery<'a> {
+    deadline: Deadline,
+    report: &'a mut Report,
+    /// The right to send, once it is had.
+    claim: Option<Claim>,
+}
+
+/// A message that nothing speaks against.
+enum Prepared<'a> {
     Sms {
-        /// The recipient.
         to: PhoneNumber,
-        /// From where; `None`: SNS chooses.
+        /// `None`: SNS chooses.
         from: Option<OriginationIdentity>,
-        /// What it says.
         message: SmsMessage,
     },
-    /// Through SES.
     Email {
-        /// By this sender.
         by: &'a Email,
-        /// The recipient.
         to: EmailAddress,
-        /// What it is for.
         occasion: Occasion,
-        /// What it says.
         message: EmailMessage,
     },
-    /// Not to be sent.
-    Withheld(Reason),
+}
+
+/// Why preparing ended early.
+enum Stop {
+    /// Nothing is to be sent.
+    Not(Outcome),
+    Failed(Error),
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Self {
+        Self::Not(Outcome::Withheld(reason))
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Sender {
     /// Puts the parts together. No calls; reads the folder of own texts.
     pub async fn new(config: Config, clients: Clients) -> Self {
+        let configuration_set = config.email.as_ref();
+        let configuration_set = configuration_set.and_then(|own| own.configuration_set.as_deref());
         Self {
             opener: Opener::new(clients.kms.clone(), &config.kms_key).await,
+            ledger: Ledger::new(&clients.dynamodb, config.ledger_table.as_deref()),
             texts: Texts::new(&config.texts),
             sandbox: Arc::new(Sandbox::new(&clients)),
             routing: Arc::new(Routing::new(config.sms.origination.clone(), &clients)),
+            suppression: Suppression::new(&clients, configuration_set),
             sms: Sms::new(&clients.sns, config.sms.clone()),
             email: config
                 .email
@@ -100,16 +134,39 @@ impl Sender {
         }
     }
 
-    /// One event, from Cognito's JSON to its outcome; `report` hears of every
-    /// step.
+    /// One event, from Cognito's JSON to its outcome, by `deadline`; `report`
+    /// hears of every step.
     ///
     /// # Errors
     /// What an operator should know of, and Lambda may try again.
-    pub async fn handle(&self, event: &Value, report: &mut Report) -> Result<Outcome, Error> {
+    pub async fn handle(
+        &self,
+        event: &Value,
+        deadline: Deadline,
+        report: &mut Report,
+    ) -> Result<Outcome, Error> {
         let request = Request::parse(event)?;
         report.request(&request, self.region(request.channel));
-        let prepared = self.prepare(&request, report).await?;
-        self.deliver(prepared, report).await
+        let mut delivery = Delivery {
+            deadline,
+            report,
+            claim: None,
+        };
+        let result = match self.prepare(&request, &mut delivery).await {
+            Ok(prepared) => self.deliver(prepared, &mut delivery).await,
+            Err(Stop::Not(outcome)) => Ok(outcome),
+            Err(Stop::Failed(error)) => Err(error),
+        };
+        match (delivery.claim.take(), &result) {
+            (Some(claim), Ok(Outcome::Sent { message_id })) => {
+                if !claim.sent(message_id, deadline).await {
+                    delivery.report.doubt(Doubt::LedgerUnavailable);
+                }
+            }
+            (Some(claim), _) => claim.release(deadline).await,
+            (None, _) => (),
+        }
+        result
     }
 
     /// The Region that a channel sends from.
@@ -122,67 +179,66 @@ impl Sender {
     }
 
     /// Everything but the sending.
-    ///
-    /// # Errors
-    /// As [`Sender::handle`].
-    pub async fn prepare(
+    async fn prepare(
         &self,
         request: &Request,
-        report: &mut Report,
-    ) -> Result<Prepared<'_>, Error> {
+        delivery: &mut Delivery<'_>,
+    ) -> Result<Prepared<'_>, Stop> {
         let served = &self.config.user_pools;
         if !served.is_empty() && !served.contains(&request.user_pool) {
-            return Err(Error::UserPoolMismatch {
+            return Err(Stop::Failed(Error::UserPoolMismatch {
                 event: request.user_pool.clone(),
                 not_served: true,
-            });
+            }));
         }
         match (request.channel, &self.email) {
-            (Channel::Sms, _) => self.prepare_sms(request, report).await,
-            (Channel::Email, Some(email)) => self.prepare_email(email, request, report).await,
-            (Channel::Email, None) => Ok(Prepared::Withheld(Reason::ChannelOff)),
+            (Channel::Sms, _) => self.prepare_sms(request, delivery).await,
+            (Channel::Email, Some(email)) => self.prepare_email(email, request, delivery).await,
+            (Channel::Email, None) => Err(Reason::ChannelOff.into()),
         }
     }
 
     async fn prepare_sms(
         &self,
         request: &Request,
-        report: &mut Report,
-    ) -> Result<Prepared<'_>, Error> {
-        let Some(number) = request.attributes.get(Channel::Sms.attribute()) else {
-            return Ok(Prepared::Withheld(Reason::NoDestination));
-        };
-        let Ok(to) = PhoneNumber::parse(number) else {
-            return Ok(Prepared::Withheld(Reason::InvalidDestination));
-        };
-        report.phone_number(&to);
+        delivery: &mut Delivery<'_>,
+    ) -> Result<Prepared<'_>, Stop> {
+        let number = request.attributes.get(Channel::Sms.attribute());
+        let number = number.ok_or(Reason::NoDestination)?;
+        let to = PhoneNumber::parse(number).map_err(|_| Reason::InvalidDestination)?;
+        delivery.report.phone_number(&to);
         // Threat protection knows no SMS; what is not a code is nothing here.
         let Content::Code(sealed) = &request.content else {
-            return Ok(Prepared::Withheld(Reason::NoCode));
+            return Err(Reason::NoCode.into());
         };
-        let code = self.open(sealed, request, report).await?;
+        let opted_out = tokio::spawn({
+            let (suppression, to) = (Arc::clone(&self.suppression), to.clone());
+            async move { suppression.sms(&to).await }
+        });
+        let code = self.open(sealed, request, delivery).await?;
         let asking = Instant::now();
-        let (verdict, route) = tokio::join!(
-            self.may_reach(self.sandbox.sms(&to)),
-            self.routing.to(to.country())
+        let wait = delivery.deadline.share(PREPARING).left();
+        let (verdict, route, opted_out) = tokio::join!(
+            timeout(wait, self.may_reach(self.sandbox.sms(&to))),
+            timeout(wait, self.routing.to(to.country())),
+            timeout(wait, opted_out)
         );
-        report.spent(Stage::Account, asking);
-        match verdict {
-            Verdict::Deliverable => (),
-            Verdict::Unverified => return Ok(Prepared::Withheld(Reason::UnverifiedDestination)),
-            Verdict::Unknown => report.doubt(Doubt::SandboxUnknown),
-        }
-        let from = match route {
+        delivery.report.spent(Stage::Account, asking);
+        heed(verdict.unwrap_or(Verdict::Unknown), delivery.report)?;
+        let from = match route.unwrap_or(Route::Unknown) {
             Route::From(identity) => Some(identity),
             Route::ChosenBySns => None,
             Route::Unknown => {
-                report.doubt(Doubt::OriginationUnknown);
+                delivery.report.doubt(Doubt::OriginationUnknown);
                 None
             }
-            Route::Unreachable => return Ok(Prepared::Withheld(Reason::NoOriginationNumber)),
+            Route::Unreachable => return Err(Reason::NoOriginationNumber.into()),
         };
+        if matches!(opted_out, Ok(Ok(true))) {
+            return Err(Reason::OptedOut.into());
+        }
         let (message, broken) = self.texts.sms(request, &code, to.country());
-        report.broken(&broken);
+        delivery.report.broken(&broken);
         Ok(Prepared::Sms { to, from, message })
     }
 
@@ -190,42 +246,44 @@ impl Sender {
         &self,
         by: &'a Email,
         request: &Request,
-        report: &mut Report,
-    ) -> Result<Prepared<'a>, Error> {
+        delivery: &mut Delivery<'_>,
+    ) -> Result<Prepared<'a>, Stop> {
         let attribute = request.attributes.get(Channel::Email.attribute());
         let address = match (&request.content, attribute) {
             (_, Some(address)) => Some(address.to_owned()),
-            (Content::Notice(_), None) => {
-                let asking = Instant::now();
-                let address = self.look_up_address(request).await;
-                report.spent(Stage::Lookup, asking);
-                address?
-            }
+            (Content::Notice(_), None) => self.look_up_address(request, delivery).await?,
             (Content::Code(_) | Content::Nothing, None) => None,
         };
-        let Some(address) = address else {
-            return Ok(Prepared::Withheld(Reason::NoDestination));
-        };
-        let Ok(to) = EmailAddress::parse(&address) else {
-            return Ok(Prepared::Withheld(Reason::InvalidDestination));
-        };
-        report.email_address(&to);
+        let address = address.ok_or(Reason::NoDestination)?;
+        let to = EmailAddress::parse(&address).map_err(|_| Reason::InvalidDestination)?;
+        delivery.report.email_address(&to);
+        let suppressed = tokio::spawn({
+            let (suppression, to) = (Arc::clone(&self.suppression), to.clone());
+            async move { suppression.email(&to).await }
+        });
         let (message, broken) = match &request.content {
-            Content::Nothing => return Ok(Prepared::Withheld(Reason::NoCode)),
-            Content::Notice(notice) => self.texts.notice(request, notice),
+            Content::Nothing => return Err(Reason::NoCode.into()),
+            Content::Notice(notice) => {
+                self.claim(self.start_claim(request, delivery), request, delivery)
+                    .await?;
+                self.texts.notice(request, notice)
+            }
             Content::Code(sealed) => {
-                let code = self.open(sealed, request, report).await?;
+                let code = self.open(sealed, request, delivery).await?;
                 self.texts.email(request, &code)
             }
         };
-        report.broken(&broken);
+        delivery.report.broken(&broken);
         let asking = Instant::now();
-        let verdict = self.may_reach(self.sandbox.email(&to)).await;
-        report.spent(Stage::Account, asking);
-        match verdict {
-            Verdict::Deliverable => (),
-            Verdict::Unverified => return Ok(Prepared::Withheld(Reason::UnverifiedDestination)),
-            Verdict::Unknown => report.doubt(Doubt::SandboxUnknown),
+        let wait = delivery.deadline.share(PREPARING).left();
+        let (verdict, suppressed) = tokio::join!(
+            timeout(wait, self.may_reach(self.sandbox.email(&to))),
+            timeout(wait, suppressed)
+        );
+        delivery.report.spent(Stage::Account, asking);
+        heed(verdict.unwrap_or(Verdict::Unknown), delivery.report)?;
+        if matches!(suppressed, Ok(Ok(true))) {
+            return Err(Reason::Suppressed.into());
         }
         Ok(Prepared::Email {
             by,
@@ -235,17 +293,91 @@ impl Sender {
         })
     }
 
+    /// Opens the code and claims it, side by side.
     async fn open(
         &self,
         sealed: &SealedCode,
         request: &Request,
-        report: &mut Report,
-    ) -> Result<Secret, Error> {
+        delivery: &mut Delivery<'_>,
+    ) -> Result<Secret, Stop> {
         self.start_probes(&[request.channel]);
+        let claiming = self.start_claim(request, delivery);
         let opening = Instant::now();
-        let code = self.opener.open(sealed, &request.user_pool).await;
-        report.spent(Stage::Decrypt, opening);
-        code
+        let deadline = delivery.deadline.share(PREPARING);
+        // `aws-esdk` blocks, so the patience that counts is the KMS client's.
+        let patience = deadline.left();
+        let (opened, tries) = persist("KMS Decrypt", deadline, patience, || async {
+            match self.opener.open(sealed, &request.user_pool).await {
+                Err(Error::Kms(fault)) => Err(fault),
+                opened => Ok(opened),
+            }
+        })
+        .await;
+        delivery.report.spent(Stage::Decrypt, opening);
+        delivery.report.tries(Stage::Decrypt, tries);
+        let code = opened.map_err(Error::Kms).and_then(|opened| opened);
+        match self.claim(claiming, request, delivery).await {
+            // A code that does not open is nothing to wait for.
+            Err(Stop::Failed(error)) => Err(Stop::Failed(code.err().unwrap_or(error))),
+            Err(stop) => Err(stop),
+            Ok(()) => Ok(code?),
+        }
+    }
+
+    /// Begins to claim what the request carries; `None` for what is not one of
+    /// a kind.
+    fn start_claim(
+        &self,
+        request: &Request,
+        delivery: &Delivery<'_>,
+    ) -> Option<(Key, JoinHandle<Answer>)> {
+        let channel = request.channel.name();
+        let pool = request.user_pool.as_str();
+        let parts = match &request.content {
+            Content::Code(sealed) => ["code", channel, pool, sealed.as_str()],
+            Content::Notice(_) => ["notice", channel, pool, request.attributes.get("EVENT_ID")?],
+            Content::Nothing => return None,
+        };
+        let key = Key::new(self.config.kms_key.as_str(), &parts);
+        let ledger = Arc::clone(&self.ledger);
+        Some((key, tokio::spawn(ledger.claim(key, delivery.deadline))))
+    }
+
+    /// Waits for the right to send. While another delivery has it, looks again:
+    /// that one may fail.
+    async fn claim(
+        &self,
+        claiming: Option<(Key, JoinHandle<Answer>)>,
+        request: &Request,
+        delivery: &mut Delivery<'_>,
+    ) -> Result<(), Stop> {
+        let Some((key, claiming)) = claiming else {
+            return Ok(());
+        };
+        let waiting = Instant::now();
+        let deadline = delivery.deadline;
+        let patience = deadline.share(PREPARING);
+        let mut answer = claiming.await.map_err(|_| Error::Internal)?;
+        let claim = loop {
+            match answer {
+                Answer::Yours(claim) => break claim,
+                Answer::Sent => return Err(Stop::Not(Outcome::Duplicate)),
+                Answer::UnderWay if patience.pause(NEXT_LOOK).await => {
+                    answer = Arc::clone(&self.ledger).claim(key, deadline).await;
+                }
+                Answer::UnderWay => return Err(Error::DeliveryUnderWay.into()),
+            }
+        };
+        delivery.report.spent(Stage::Claim, waiting);
+        if claim.table_failed() {
+            delivery.report.doubt(Doubt::LedgerUnavailable);
+        }
+        let expired = claim.age() > self.texts.life(request.occasion);
+        delivery.claim = Some(claim);
+        if expired {
+            return Err(Reason::Expired.into());
+        }
+        Ok(())
     }
 
     /// The sandbox's verdict, unless `SANDBOX_CHECK` is off.
@@ -260,63 +392,81 @@ impl Sender {
     /// The address of a user whom threat protection's notice is for, since the
     /// event carries none. `None` where the role may not ask, or the user has
     /// none: the notice is then withheld.
-    async fn look_up_address(&self, request: &Request) -> Result<Option<String>, Error> {
-        let answer = self
-            .cognito
-            .admin_get_user()
-            .user_pool_id(request.user_pool.as_str())
-            .username(&request.user_name)
-            .send()
-            .await;
+    async fn look_up_address(
+        &self,
+        request: &Request,
+        delivery: &mut Delivery<'_>,
+    ) -> Result<Option<String>, Error> {
+        const OPERATION: &str = "Cognito AdminGetUser";
+        let asking = Instant::now();
+        let deadline = delivery.deadline.share(PREPARING);
+        let (answer, tries) = persist(OPERATION, deadline, LOOKUP_PATIENCE, || async {
+            let user = self
+                .cognito
+                .admin_get_user()
+                .user_pool_id(request.user_pool.as_str())
+                .username(&request.user_name);
+            match user.send().await {
+                Ok(user) => Ok(user.user_attributes.unwrap_or_default()),
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(AdminGetUserError::is_user_not_found_exception) =>
+                {
+                    Ok(Vec::new())
+                }
+                Err(error) => Err(Fault::new(OPERATION, &error)),
+            }
+        })
+        .await;
+        delivery.report.spent(Stage::Lookup, asking);
+        delivery.report.tries(Stage::Lookup, tries);
         match answer {
-            Ok(user) => Ok(user
-                .user_attributes
-                .unwrap_or_default()
+            Ok(attributes) => Ok(attributes
                 .into_iter()
                 .find(|attribute| attribute.name == Channel::Email.attribute())
                 .and_then(|attribute| attribute.value)
                 .filter(|address| !address.is_empty())),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(AdminGetUserError::is_user_not_found_exception) =>
-            {
-                Ok(None)
-            }
-            Err(error) => {
-                let fault = Fault::new("Cognito AdminGetUser", &error);
-                // A role that may not ask is a choice; bad credentials are not.
-                match fault.code.as_deref() {
-                    Some("AccessDeniedException" | "NotAuthorizedException") => Ok(None),
-                    _ => Err(Error::UserLookup(fault)),
-                }
-            }
+            // A role that may not ask is a choice; bad credentials are not.
+            Err(fault) => match fault.code.as_deref() {
+                Some("AccessDeniedException" | "NotAuthorizedException") => Ok(None),
+                _ => Err(Error::UserLookup(fault)),
+            },
         }
     }
 
     /// Sends what is prepared.
-    ///
-    /// # Errors
-    /// As [`Sender::handle`].
-    pub async fn deliver(
+    async fn deliver(
         &self,
         prepared: Prepared<'_>,
-        report: &mut Report,
+        delivery: &mut Delivery<'_>,
     ) -> Result<Outcome, Error> {
         let sending = Instant::now();
-        let outcome = match prepared {
-            Prepared::Withheld(reason) => return Ok(Outcome::Withheld(reason)),
+        let deadline = delivery.deadline;
+        let (outcome, tries) = match prepared {
             Prepared::Sms { to, from, message } => {
-                self.sms.send(&to, from.as_ref(), &message).await
+                self.sms.send(&to, from.as_ref(), &message, deadline).await
             }
             Prepared::Email {
                 by,
                 to,
                 occasion,
                 message,
-            } => by.send(&to, occasion, &message).await,
+            } => by.send(&to, occasion, &message, deadline).await,
         };
-        report.spent(Stage::Send, sending);
+        delivery.report.spent(Stage::Send, sending);
+        delivery.report.tries(Stage::Send, tries);
         outcome
+    }
+}
+
+fn heed(verdict: Verdict, report: &mut Report) -> Result<(), Stop> {
+    match verdict {
+        Verdict::Deliverable => Ok(()),
+        Verdict::Unverified => Err(Reason::UnverifiedDestination.into()),
+        Verdict::Unknown => {
+            report.doubt(Doubt::SandboxUnknown);
+            Ok(())
+        }
     }
 }

@@ -6,12 +6,12 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::clients::send_timeouts;
 use crate::config::{OriginationIdentity, SmsConfig};
 use crate::destination::PhoneNumber;
 use crate::error::{Error, Fault};
 use crate::message::SmsMessage;
 use crate::outcome::{Outcome, Reason};
+use crate::retry::{Deadline, SEND_PATIENCE, persist};
 
 /// Sends through SNS.
 pub struct Sms {
@@ -22,25 +22,27 @@ pub struct Sms {
 impl Sms {
     /// A sender with the settings of `config`.
     pub fn new(sns: &aws_sdk_sns::Client, config: SmsConfig) -> Self {
-        let settings = sns.config().to_builder().timeout_config(send_timeouts());
         Self {
-            sns: aws_sdk_sns::Client::from_conf(settings.build()),
+            sns: sns.clone(),
             config,
         }
     }
 
     /// Publishes one message, always as `Transactional` (SNS's default is
     /// `Promotional`), from one identity, or from SNS's choice (`None`); never
-    /// from a sender ID and a number together.
+    /// from a sender ID and a number together. What passes is tried again until
+    /// `deadline`; the second value is how many tries it took.
     ///
     /// # Errors
-    /// [`Error::Sms`]: what an operator must mend, or what time cures.
+    /// [`Error::Sms`]: what an operator must mend, or what time did not cure.
     pub async fn send(
         &self,
         to: &PhoneNumber,
         from: Option<&OriginationIdentity>,
         message: &SmsMessage,
-    ) -> Result<Outcome, Error> {
+        deadline: Deadline,
+    ) -> (Result<Outcome, Error>, u32) {
+        const OPERATION: &str = "SNS Publish";
         let mut publish = self
             .sns
             .publish()
@@ -65,15 +67,19 @@ impl Sms {
                 .message_attributes("AWS.MM.SMS.EntityId", string(&india.entity_id))
                 .message_attributes("AWS.MM.SMS.TemplateId", string(&india.template_id));
         }
-        match publish.send().await {
-            Ok(published) => Ok(Outcome::Sent {
-                message_id: published.message_id.unwrap_or_default(),
-            }),
-            Err(error) => refusal(&error).map_or_else(
-                || Err(Error::Sms(Fault::new("SNS Publish", &error))),
-                |reason| Ok(Outcome::Withheld(reason)),
-            ),
-        }
+        let (result, tries) = persist(OPERATION, deadline, SEND_PATIENCE, || async {
+            match publish.clone().send().await {
+                Ok(published) => Ok(Outcome::Sent {
+                    message_id: published.message_id.unwrap_or_default(),
+                }),
+                Err(error) => refusal(&error).map_or_else(
+                    || Err(Fault::new(OPERATION, &error)),
+                    |reason| Ok(Outcome::Withheld(reason)),
+                ),
+            }
+        })
+        .await;
+        (result.map_err(Error::Sms), tries)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The real process, from Cognito's event to what SNS and SES get.
 
+use std::time::Duration;
+
 use cognito_sender::local::{Answer, Fault, KEY_ARN, KeyState, Options};
 use serde_json::{Value, json};
 
@@ -188,7 +190,11 @@ async fn what_kms_refuses_is_told_in_words_to_act_on() {
 
 #[tokio::test]
 async fn faults_have_their_names_and_send_nothing() {
-    let function = Function::start(Options::default(), &[]);
+    let options = Options {
+        invoke_timeout: Duration::from_millis(1500),
+        ..Options::default()
+    };
+    let function = Function::start(options, &[]);
     let sms = event("CustomSMSSender_SignUp");
     let mail = event("CustomEmailSender_SignUp");
     let error = |code: &str| Fault::Error {
@@ -298,13 +304,17 @@ async fn two_events_at_once_hear_each_its_own_answer_of_kms() {
 
 #[tokio::test]
 async fn a_service_that_never_answers_ends_the_event_in_time() {
-    let function = Function::start(Options::default(), &[]);
+    let options = Options {
+        invoke_timeout: Duration::from_secs(6),
+        ..Options::default()
+    };
+    let function = Function::start(options, &[]);
     for (operation, name) in [("Decrypt", "KmsUnavailable"), ("Publish", "SmsUnavailable")] {
         function.aws.add_fault(operation, Fault::Hang, None);
         let begin = std::time::Instant::now();
         let (error, _) = function.error(&event("CustomSMSSender_SignUp")).await;
         assert_eq!(error, name);
-        assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
+        assert!(begin.elapsed().as_secs() < 6, "{:?}", begin.elapsed());
         function.aws.clear_faults();
     }
     // A send that was taken but not answered for is not sent again at once.

@@ -9,8 +9,11 @@
 
 mod configuration;
 mod countries;
+mod errors;
 mod events;
+mod faults;
 mod flow;
+mod ledger;
 mod messages;
 mod properties;
 mod readme;

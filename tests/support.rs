@@ -1,15 +1,19 @@
 //! The function, as a process and in this one, against a stand-in.
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use cognito_sender::code::{Secret, seal};
+use cognito_sender::code::{Opener, SealedCode, Secret, seal};
 use cognito_sender::config::KmsKeyArn;
 use cognito_sender::event::UserPoolId;
 use cognito_sender::local::{Answer, KEY_ARN, Options, Record, Sms, StandIn};
-use cognito_sender::{Clients, Config, Error, Outcome, Report, Sender};
+use cognito_sender::{Clients, Config, Deadline, Error, Outcome, Report, Sender};
 use serde_json::{Value, json};
 
 /// A file of events/, by its name without `.json`.
@@ -39,8 +43,12 @@ pub(crate) fn to(event: Value, destination: &str) -> Value {
 
 fn variables(aws: &StandIn, own: &[(&str, &str)]) -> Vec<(String, String)> {
     let endpoint = aws.endpoint();
+    // On a current-thread runtime the Encryption SDK calls KMS from a thread of
+    // its own, which must not be given a connection that this one drives.
+    let kms = endpoint.replace("127.0.0.1", "localhost");
     let given = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ENDPOINT_URL_KMS", kms.as_str()),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
         ("AWS_SECRET_ACCESS_KEY", "local"),
@@ -65,11 +73,50 @@ fn config(aws: &StandIn, own: &[(&str, &str)]) -> Config {
     Config::read(lookup).unwrap()
 }
 
+/// How long a test's event is worked on, where a fault does not pass.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// A file's event as Cognito would send it once more: with another ciphertext.
+/// What a test sealed itself stays as it is, and so is a redelivery.
+pub(crate) async fn fresh(event: &Value) -> Value {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static FILES: OnceLock<HashSet<String>> = OnceLock::new();
+    static KMS: OnceLock<StandIn> = OnceLock::new();
+    let files = FILES.get_or_init(|| {
+        let files = std::fs::read_dir("events").unwrap();
+        let events = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        let events = events.map(|text| serde_json::from_str::<Value>(&text).unwrap());
+        let codes = events.map(|event| event["request"]["code"].as_str().map(str::to_owned));
+        codes.flatten().collect()
+    });
+    const EVENT_ID: &str = "/request/userAttributes/EVENT_ID";
+    if event.pointer(EVENT_ID) == Some(&json!("b2c3d4e5-6789-01ab-cdef-example22222")) {
+        let another = format!("event-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        return with(event.clone(), EVENT_ID, another);
+    }
+    let code = event.pointer("/request/code").and_then(Value::as_str);
+    let pool = event["userPoolId"].as_str().and_then(UserPoolId::parse);
+    let (Some(code), Some(pool)) = (code.filter(|code| files.contains(*code)), pool) else {
+        return event.clone();
+    };
+    let aws = KMS.get_or_init(|| StandIn::start(Options::default()).unwrap());
+    let config = config(aws, &[]);
+    let kms = Clients::new(&config).await.kms;
+    let opener = Opener::new(kms.clone(), &config.kms_key).await;
+    match opener.open(&SealedCode::new(code), &pool).await {
+        Ok(code) => {
+            let sealed = seal(kms, &config.kms_key, &pool, &code).await.unwrap();
+            with(event.clone(), "/request/code", sealed)
+        }
+        Err(_) => event.clone(),
+    }
+}
+
 /// The pipeline in this process.
 pub(crate) struct Local {
     pub(crate) aws: StandIn,
     pub(crate) sender: Sender,
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl Local {
@@ -86,8 +133,10 @@ impl Local {
 
     /// The event's end, and its log line.
     pub(crate) async fn handle(&self, event: &Value) -> (Result<Outcome, Error>, Value) {
+        let event = fresh(event).await;
         let mut report = Report::new("request-1");
-        let result = Box::pin(self.sender.handle(event, &mut report)).await;
+        let deadline = Deadline::after(PATIENCE);
+        let result = Box::pin(self.sender.handle(&event, deadline, &mut report)).await;
         let line = report.line(&result);
         assert!(!line.contains('\n'));
         (result, serde_json::from_str(&line).unwrap())
@@ -146,7 +195,21 @@ fn gather(output: impl Read + Send + 'static) -> JoinHandle<String> {
 
 impl Function {
     pub(crate) fn start(options: Options, own: &[(&str, &str)]) -> Self {
-        let aws = StandIn::start(options).unwrap();
+        Self::against(StandIn::start(options).unwrap(), own)
+    }
+
+    /// Another process, which remembers nothing, against the same AWS.
+    pub(crate) async fn restart(mut self, own: &[(&str, &str)]) -> Self {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let aws = std::mem::replace(&mut self.aws, StandIn::start(Options::default()).unwrap());
+        let function = Self::against(aws, own);
+        // The one before asked for an event too, and must not be given it.
+        function.aws.asked().await;
+        function
+    }
+
+    fn against(aws: StandIn, own: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
             .env_clear()
             .envs(variables(&aws, own))
@@ -165,8 +228,13 @@ impl Function {
         Self { aws, process, log }
     }
 
-    pub(crate) async fn answer(&self, event: &Value) -> Answer {
+    /// The event as it is: a redelivery, if it came before.
+    pub(crate) async fn deliver(&self, event: &Value) -> Answer {
         self.aws.invoke(event.clone()).await.unwrap()
+    }
+
+    pub(crate) async fn answer(&self, event: &Value) -> Answer {
+        self.aws.invoke(fresh(event).await).await.unwrap()
     }
 
     /// The answer, of an event that does not end in an error.

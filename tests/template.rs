@@ -13,7 +13,7 @@ use crate::support::{Local, event, to};
 const NOT_OURS: &str = "AWS_";
 
 /// Each operation that this function calls, and what it needs on the role.
-const ACTIONS: [(&str, &[&str]); 9] = [
+const ACTIONS: [(&str, &[&str]); 13] = [
     ("Decrypt", &["kms:Decrypt"]),
     ("Publish", &["sns:Publish", "sms-voice:SendTextMessage"]),
     (
@@ -37,7 +37,20 @@ const ACTIONS: [(&str, &[&str]); 9] = [
             "sms-voice:DescribePhoneNumbers",
         ],
     ),
+    (
+        "CheckIfPhoneNumberIsOptedOut",
+        &[
+            "sns:CheckIfPhoneNumberIsOptedOut",
+            "sms-voice:DescribeOptedOutNumbers",
+        ],
+    ),
     ("SendEmail", &["ses:SendEmail"]),
+    (
+        "GetSuppressedDestination",
+        &["ses:GetSuppressedDestination"],
+    ),
+    ("GetConfigurationSet", &["ses:GetConfigurationSet"]),
+    ("UpdateItem", &["dynamodb:UpdateItem"]),
     ("GetAccount", &["ses:GetAccount"]),
     ("GetEmailIdentity", &["ses:GetEmailIdentity"]),
     ("AdminGetUser", &["cognito-idp:AdminGetUser"]),
@@ -96,7 +109,11 @@ async fn the_actions_of_the_template_are_those_that_are_called() {
         .into(),
         ..Options::default()
     };
-    let local = Local::new(options, &[]).await;
+    let own = [
+        ("LEDGER_TABLE", "ledger"),
+        ("EMAIL_CONFIGURATION_SET", "codes"),
+    ];
+    let local = Local::new(options, &own).await;
     local.sent(&event("CustomSMSSender_SignUp")).await;
     local
         .sent(&to(event("CustomEmailSender_SignUp"), "user@example.com"))
@@ -104,6 +121,12 @@ async fn the_actions_of_the_template_are_those_that_are_called() {
     local
         .sent(&event("CustomEmailSender_AccountTakeOverNotification"))
         .await;
+
+    // Why an address is suppressed is asked when one is.
+    local.aws.set_suppressed("b@example.com", true);
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let suppressed = to(event("CustomEmailSender_SignUp"), "b@example.com");
+    local.outcome(&suppressed).await;
 
     let called: BTreeSet<String> = local.aws.operations().into_iter().collect();
     let (operations, actions): (BTreeSet<String>, Vec<&[&str]>) = ACTIONS
@@ -121,7 +144,7 @@ async fn the_actions_of_the_template_are_those_that_are_called() {
             let name = word.split_once(':').map_or("", |(_, name)| name);
             matches!(
                 service,
-                Some("kms" | "sns" | "ses" | "sms-voice" | "cognito-idp")
+                Some("kms" | "sns" | "ses" | "sms-voice" | "cognito-idp" | "dynamodb")
             ) && name.starts_with(|c: char| c.is_ascii_uppercase())
                 && !name.contains(':')
                 && *word != "kms:EncryptionContext"

@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use cognito_sender::config::{Config, InvalidConfig, environment};
 use cognito_sender::event::Channel;
-use cognito_sender::{Clients, Error, Outcome, Report, Sender};
+use cognito_sender::{Clients, Deadline, Error, Outcome, Report, Sender};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use tracing::Level;
@@ -48,7 +48,8 @@ async fn main() -> ExitCode {
 
 async fn answer(sender: Arc<Sender>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let mut report = Report::new(&event.context.request_id);
-    let result = caught(sender.handle(&event.payload, &mut report)).await;
+    let deadline = Deadline::of_invocation(event.context.deadline);
+    let result = caught(sender.handle(&event.payload, deadline, &mut report)).await;
     print(&report.line(&result));
     match (result, report.channel()) {
         (Ok(outcome), Some(channel)) => Ok(outcome.to_json(channel)),

@@ -49,7 +49,7 @@ pub enum Fault {
 /// Which operation a fault befalls, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct FaultRule {
-    /// `Publish`, `Decrypt`, ...; `*` is every operation of the four services.
+    /// `Publish`, `Decrypt`, ...; `*` is every operation of the five services.
     pub operation: String,
     /// What happens.
     #[serde(flatten)]
@@ -179,6 +179,7 @@ impl Fault {
                 status,
                 code,
                 message: Some(message),
+                item: None,
             }),
             Self::Slow { millis } => Plan::Answer(Duration::from_millis(millis)),
             Self::Hang => Plan::Hang,
@@ -200,6 +201,11 @@ fn throttled(service: Service, operation: &str) -> Refusal {
         (Service::Sns, _) => Refusal::new("Throttled", "Rate exceeded").status(429),
         (Service::Ses, _) => Refusal::new("TooManyRequestsException", "Rate exceeded").status(429),
         (Service::Cognito, _) => Refusal::new("TooManyRequestsException", "Rate exceeded"),
+        // Of a table on demand; one with provisioned capacity has a ProvisionedThroughputExceededException.
+        (Service::DynamoDb, _) => Refusal::new(
+            "ThrottlingException",
+            "Throughput exceeds the current capacity of your table or index.",
+        ),
     }
 }
 
@@ -212,7 +218,9 @@ fn denied(service: Service, operation: &str, account: &str) -> Refusal {
     match service {
         Service::Sns => Refusal::new("AuthorizationError", message).status(403),
         Service::Ses => Refusal::new("AccessDeniedException", message).status(403),
-        Service::Kms | Service::Cognito => Refusal::new("AccessDeniedException", message),
+        Service::Kms | Service::Cognito | Service::DynamoDb => {
+            Refusal::new("AccessDeniedException", message)
+        }
     }
 }
 
@@ -223,6 +231,7 @@ fn server_error(service: Service, status: u16) -> Refusal {
         (Service::Sns, _) => "InternalFailure",
         (Service::Ses, _) => "InternalServiceErrorException",
         (Service::Cognito, _) => "InternalErrorException",
+        (Service::DynamoDb, _) => "InternalServerError",
     };
     Refusal::new(
         code,

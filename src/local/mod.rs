@@ -18,7 +18,7 @@
 //! * `server`: [`StandIn`], the port, who may ask, and the way of a request;
 //! * `wire`: how each protocol writes an answer and a refusal;
 //! * `state`: [`Options`] and the account they start: sandboxes, numbers, identities, users;
-//! * `kms`, `sns`, `ses`, `cognito`: the operations, one file a service;
+//! * `kms`, `sns`, `ses`, `cognito`, `dynamodb`: the operations, one file a service;
 //! * `runtime`: a tiny Lambda (Runtime API and Invoke), so that the whole function process runs against it;
 //! * `faults`: what goes wrong on request, and what was counted;
 //! * `outbox`: everything sent, dropped or refused; `outbox.html` shows it.
@@ -36,6 +36,7 @@
 //! | `POST /2015-03-31/functions/{name}/invocations` | Lambda's Invoke; `X-Amz-Invocation-Type: Event` does not wait |
 
 mod cognito;
+mod dynamodb;
 mod faults;
 mod kms;
 mod outbox;

@@ -23,7 +23,7 @@ use super::outbox::{Query, Record};
 use super::runtime::Answer;
 use super::state::{Options, OriginationNumber, SandboxNumber, Shared, lock};
 use super::wire::{self, Call, Input, Output, Refusal, Reply, Service};
-use super::{cognito, kms, ses, sns};
+use super::{cognito, dynamodb, kms, ses, sns};
 
 const PAGE: &str = include_str!("outbox.html");
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -166,7 +166,8 @@ impl StandIn {
             .unwrap_or_default()
     }
 
-    /// How many TCP connections carried requests of `service`: `kms`, `sns`, `ses` or `cognito-idp`.
+    /// How many TCP connections carried requests of `service`: `kms`, `sns`, `ses`, `cognito-idp` or
+    /// `dynamodb`.
     #[must_use]
     pub fn connections(&self, service: &str) -> usize {
         let counted = self.shared.faults.connections();
@@ -276,6 +277,69 @@ impl StandIn {
             .users
             .insert(name.to_owned(), attributes);
     }
+
+    /// Sets what lists an address for the account: of `BOUNCE` and `COMPLAINT`, which are both at the start; nothing
+    /// turns the list off.
+    pub fn set_suppressed_reasons(&self, reasons: &[&str]) {
+        self.shared.account().suppressed_reasons = owned(reasons);
+    }
+
+    /// Gives a configuration set suppression reasons of its own.
+    pub fn set_configuration_set(&self, name: &str, reasons: &[&str]) {
+        let mut account = self.shared.account();
+        let reasons = Some(owned(reasons));
+        account.configuration_sets.insert(name.to_owned(), reasons);
+    }
+
+    /// Removes a configuration set; every other name is one.
+    pub fn remove_configuration_set(&self, name: &str) {
+        let mut account = self.shared.account();
+        account.configuration_sets.insert(name.to_owned(), None);
+    }
+
+    /// The rows of the ledger's table as plain JSON, by Region and key.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Value> {
+        let account = self.shared.account();
+        let row = |item: &dynamodb::Item| {
+            item.iter()
+                .map(|(name, value)| (name.clone(), value.plain()))
+                .collect()
+        };
+        account.ledger.values().map(row).collect()
+    }
+
+    /// Adds to a number that rows hold, as if time had passed.
+    pub fn shift_ledger(&self, attribute: &str, by: i64) {
+        for row in self.shared.account().ledger.values_mut() {
+            if let Some(dynamodb::Attribute::N(number)) = row.get_mut(attribute) {
+                number.0 += i128::from(by);
+            }
+        }
+    }
+
+    /// Deletes all rows.
+    pub fn clear_ledger(&self) {
+        self.shared.account().ledger.clear();
+    }
+
+    /// Names the table of every Region, or lets there be none. As with DynamoDB, rows go with their table.
+    pub fn set_ledger_table(&self, name: Option<&str>) {
+        let mut account = self.shared.account();
+        if account.ledger_table.as_deref() != name {
+            account.ledger.clear();
+        }
+        account.ledger_table = name.map(ToOwned::to_owned);
+    }
+
+    /// Removes the table, and its rows.
+    pub fn remove_ledger_table(&self) {
+        self.set_ledger_table(None);
+    }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -463,6 +527,7 @@ fn identify(
         let service = match prefix {
             "TrentService" => Service::Kms,
             "AWSCognitoIdentityProviderService" => Service::Cognito,
+            "DynamoDB_20120810" => Service::DynamoDb,
             _ => return None,
         };
         let Ok(input) = serde_json::from_slice(body) else {
@@ -531,6 +596,7 @@ fn operate(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
         Service::Sns => sns::handle(shared, call),
         Service::Ses => ses::handle(shared, call),
         Service::Cognito => cognito::handle(shared, call),
+        Service::DynamoDb => dynamodb::handle(shared, call),
     }
 }
 

@@ -1,4 +1,5 @@
-//! SES v2: `SendEmail` of simple content, the account and its sandbox, identities and the suppression list.
+//! SES v2: `SendEmail` of simple content, the account and its sandbox, identities, configuration sets and
+//! the suppression list.
 //!
 //! Source: the SES v2 API reference and model; how the sandbox words its refusal is public practice.
 
@@ -28,6 +29,9 @@ pub(super) fn route(
         }
         ("GET", ("identities", name)) => ("GetEmailIdentity", Some(("EmailIdentity", name))),
         ("DELETE", ("identities", name)) => ("DeleteEmailIdentity", Some(("EmailIdentity", name))),
+        ("GET", ("configuration-sets", name)) if !name.is_empty() && !name.contains('/') => {
+            ("GetConfigurationSet", Some(("ConfigurationSetName", name)))
+        }
         ("GET", ("suppression", rest)) => (
             "GetSuppressedDestination",
             Some(("EmailAddress", rest.strip_prefix("addresses/")?)),
@@ -39,6 +43,9 @@ pub(super) fn route(
     }
     Some((operation, input))
 }
+
+/// Why every address on the suppression list is there.
+const BOUNCE: &str = "BOUNCE";
 
 /// Headers that SES writes itself.
 const OWN_HEADERS: [&str; 8] = [
@@ -69,6 +76,7 @@ pub(super) fn handle(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
                 .ok_or_else(|| no_identity(name))?;
             Ok(json!({}))
         }
+        "GetConfigurationSet" => get_configuration_set(&shared.account(), call),
         "GetSuppressedDestination" => get_suppressed(&shared.account(), call),
         _ => Err(Refusal::silent("UnknownOperationException")),
     }
@@ -214,7 +222,11 @@ fn accept(account: &Account, region: &str, email: &mut Email) -> Result<(), Refu
             ),
         ));
     }
-    if recipients.iter().all(|to| account.suppressed.contains(*to)) {
+    // The set's own reasons stand for the account's; whoever is on this list has bounced.
+    let reasons = own_reasons(account, email.configuration_set.as_deref())?
+        .unwrap_or(&account.suppressed_reasons);
+    let applies = reasons.iter().any(|reason| reason == BOUNCE);
+    if applies && recipients.iter().all(|to| account.suppressed.contains(*to)) {
         email.fate = Fate::Dropped("suppressed".to_owned());
     }
     Ok(())
@@ -241,7 +253,7 @@ fn get_account(shared: &Shared) -> Value {
         "DedicatedIpAutoWarmupEnabled": false, "EnforcementStatus": "HEALTHY", "SendingEnabled": true,
         "ProductionAccessEnabled": !account.email_sandbox,
         "SendQuota": { "Max24HourSend": daily, "MaxSendRate": rate, "SentLast24Hours": sent },
-        "SuppressionAttributes": { "SuppressedReasons": ["BOUNCE", "COMPLAINT"] },
+        "SuppressionAttributes": { "SuppressedReasons": account.suppressed_reasons },
     });
     if let (Some(details), Some(answer)) = (&account.details, answer.as_object_mut()) {
         let status = if account.email_sandbox {
@@ -347,6 +359,37 @@ fn list_identities(account: &Account, call: &Call) -> Result<Value, Refusal> {
     Ok(answer)
 }
 
+fn get_configuration_set(account: &Account, call: &Call) -> Result<Value, Refusal> {
+    let name = required(call, "ConfigurationSetName")?;
+    let mut answer = json!({
+        "ConfigurationSetName": name, "ReputationOptions": { "ReputationMetricsEnabled": false },
+        "SendingOptions": { "SendingEnabled": true }, "Tags": [],
+    });
+    if let (Some(reasons), Some(answer)) =
+        (own_reasons(account, Some(name))?, answer.as_object_mut())
+    {
+        let options = json!({ "SuppressedReasons": reasons });
+        answer.insert("SuppressionOptions".to_owned(), options);
+    }
+    Ok(answer)
+}
+
+/// The suppression reasons of a configuration set that has its own.
+fn own_reasons<'a>(
+    account: &'a Account,
+    name: Option<&str>,
+) -> Result<Option<&'a Vec<String>>, Refusal> {
+    match name.and_then(|name| Some((name, account.configuration_sets.get(name)?))) {
+        None => Ok(None),
+        Some((_, Some(reasons))) => Ok(Some(reasons)),
+        Some((name, None)) => Err(Refusal::new(
+            "NotFoundException",
+            format!("Configuration set <{name}> does not exist."),
+        )
+        .status(404)),
+    }
+}
+
 fn get_suppressed(account: &Account, call: &Call) -> Result<Value, Refusal> {
     let address = required(call, "EmailAddress")?;
     if !account.suppressed.contains(address) {
@@ -357,7 +400,7 @@ fn get_suppressed(account: &Account, call: &Call) -> Result<Value, Refusal> {
         .status(404));
     }
     Ok(json!({ "SuppressedDestination": {
-        "EmailAddress": address, "Reason": "BOUNCE", "LastUpdateTime": 1_767_225_600,
+        "EmailAddress": address, "Reason": BOUNCE, "LastUpdateTime": 1_767_225_600,
     } }))
 }
 
@@ -523,6 +566,84 @@ mod tests {
         ] {
             assert_eq!(address(bad), None, "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_suppression_list_is_told_and_kept_as_it_is_set() {
+        use super::super::{Options, StandIn};
+        use aws_sdk_sesv2::config::{BehaviorVersion, Credentials, Region};
+        use aws_sdk_sesv2::types::SuppressionListReason::{Bounce, Complaint};
+
+        let stand_in = StandIn::start(Options::default()).unwrap();
+        let config = aws_sdk_sesv2::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(Credentials::from_keys("AKID", "secret", None))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(stand_in.endpoint());
+        let client = aws_sdk_sesv2::Client::from_conf(config.build());
+        let account = async || {
+            let account = client.get_account().send().await.unwrap();
+            account.suppression_attributes.unwrap().suppressed_reasons
+        };
+        let set = async |name: &str| {
+            let set = client.get_configuration_set().configuration_set_name(name);
+            let set = set.send().await.map_err(|error| error.into_service_error());
+            set.map(|set| set.suppression_options.map(|own| own.suppressed_reasons))
+        };
+        assert_eq!(account().await, Some(vec![Bounce, Complaint]));
+        assert_eq!(set("a set").await.unwrap(), None);
+        stand_in.set_suppressed_reasons(&[]);
+        stand_in.set_configuration_set("a set", &["COMPLAINT"]);
+        stand_in.remove_configuration_set("gone");
+        assert_eq!(account().await, Some(vec![]));
+        assert_eq!(set("a set").await.unwrap(), Some(Some(vec![Complaint])));
+        assert!(set("gone").await.unwrap_err().is_not_found_exception());
+
+        let listed = async |address: &str| {
+            let listed = client.get_suppressed_destination().email_address(address);
+            let listed = listed.send().await;
+            listed.map_err(|error| error.into_service_error())
+        };
+        let unknown = listed("a+b@example.com").await.unwrap_err();
+        assert!(unknown.is_not_found_exception());
+        stand_in.set_suppressed("a+b@example.com", true);
+        let listed = listed("a+b@example.com").await.unwrap();
+        let listed = listed.suppressed_destination.unwrap();
+        assert_eq!(
+            (listed.email_address(), listed.reason()),
+            ("a+b@example.com", &Bounce)
+        );
+    }
+
+    #[test]
+    fn whoever_bounced_is_dropped_where_bounces_count() {
+        use super::super::Options;
+
+        let shared = Shared::new(Options::default());
+        let fate = |set: Option<&str>| {
+            let mut email = Email {
+                from: "a@example.com".to_owned(),
+                recipients: vec!["b@example.org".to_owned()],
+                text: Some(String::new()),
+                configuration_set: set.map(ToOwned::to_owned),
+                ..Email::default()
+            };
+            accept(&shared.account(), "eu-west-1", &mut email).map(|()| email.fate)
+        };
+        let dropped = |fate| matches!(fate, Ok(Fate::Dropped(_)));
+        let (bounce, gone) = (vec![BOUNCE.to_owned()], None);
+        let sets = [("own".to_owned(), Some(bounce)), ("gone".to_owned(), gone)];
+        shared.account().configuration_sets.extend(sets);
+        shared
+            .account()
+            .suppressed
+            .insert("b@example.org".to_owned());
+        assert!(dropped(fate(None)) && dropped(fate(Some("own"))));
+        shared.account().suppressed_reasons.clear();
+        assert!(!dropped(fate(None)) && !dropped(fate(Some("other"))));
+        assert!(dropped(fate(Some("own"))));
+        assert!(fate(Some("gone")).is_err());
     }
 
     #[test]

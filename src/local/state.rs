@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::dynamodb::Rows;
 use super::faults::Faults;
 use super::kms::{ImportedKey, KeyState};
 use super::outbox::Outbox;
@@ -39,6 +40,8 @@ pub struct Options {
     pub suppressed: Vec<String>,
     /// Cognito's users: name to attributes, the same in every pool.
     pub users: HashMap<String, BTreeMap<String, String>>,
+    /// The DynamoDB table of every Region, with the string `code` for its key.
+    pub ledger_table: Option<String>,
     /// How long the function may take for an event, and how long `invoke` waits for its answer.
     pub invoke_timeout: Duration,
 }
@@ -58,6 +61,7 @@ impl Default for Options {
             identities: vec![Identity::verified("example.com")],
             suppressed: Vec::new(),
             users: HashMap::new(),
+            ledger_table: Some("ledger".to_owned()),
             invoke_timeout: Duration::from_secs(30),
         }
     }
@@ -148,9 +152,16 @@ pub(super) struct Account {
     /// Name to whether it is verified.
     pub(super) identities: BTreeMap<String, bool>,
     pub(super) suppressed: BTreeSet<String>,
+    /// What lists an address for the account: of `BOUNCE` and `COMPLAINT`.
+    pub(super) suppressed_reasons: Vec<String>,
+    /// Sets with suppression reasons of their own, and sets that there are not (`None`). Every other name is a set
+    /// without any.
+    pub(super) configuration_sets: HashMap<String, Option<Vec<String>>>,
     /// What `PutAccountDetails` last said.
     pub(super) details: Option<Value>,
     pub(super) users: HashMap<String, BTreeMap<String, String>>,
+    pub(super) ledger_table: Option<String>,
+    pub(super) ledger: Rows,
 }
 
 /// Everything that requests share.
@@ -197,8 +208,12 @@ impl Shared {
                 .map(|identity| (identity.name, identity.verified))
                 .collect(),
             suppressed: options.suppressed.into_iter().collect(),
+            suppressed_reasons: ["BOUNCE", "COMPLAINT"].map(ToOwned::to_owned).into(),
+            configuration_sets: HashMap::new(),
             details: None,
             users: options.users,
+            ledger_table: options.ledger_table,
+            ledger: Rows::new(),
             id: options.account_id,
         };
         Self {

@@ -1,4 +1,5 @@
-//! How each protocol writes an answer and a refusal: awsJson 1.1 (KMS, Cognito), restJson (SES) and awsQuery (SNS).
+//! How each protocol writes an answer and a refusal: awsJson 1.1 (KMS, Cognito) and 1.0 (DynamoDB),
+//! restJson (SES) and awsQuery (SNS).
 //!
 //! Source: the deserializers of the `aws-sdk-*` crates, and botocore's service models.
 
@@ -17,6 +18,7 @@ pub(super) enum Service {
     Ses,
     #[serde(rename = "cognito-idp")]
     Cognito,
+    DynamoDb,
 }
 
 impl Service {
@@ -27,18 +29,26 @@ impl Service {
             Self::Sns => "sns",
             Self::Ses => "ses",
             Self::Cognito => "cognito-idp",
+            Self::DynamoDb => "dynamodb",
         }
     }
 
     pub(super) fn parse(name: &str) -> Option<Self> {
-        [Self::Kms, Self::Sns, Self::Ses, Self::Cognito]
-            .into_iter()
-            .find(|service| service.name() == name)
+        [
+            Self::Kms,
+            Self::Sns,
+            Self::Ses,
+            Self::Cognito,
+            Self::DynamoDb,
+        ]
+        .into_iter()
+        .find(|service| service.name() == name)
     }
 
     fn content_type(self) -> &'static str {
         match self {
             Self::Kms | Self::Cognito => "application/x-amz-json-1.1",
+            Self::DynamoDb => "application/x-amz-json-1.0",
             Self::Ses => "application/json",
             Self::Sns => "text/xml",
         }
@@ -93,6 +103,8 @@ pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) code: String,
     pub(super) message: Option<String>,
+    /// What DynamoDB shows of the item that failed a condition.
+    pub(super) item: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -102,6 +114,7 @@ impl Refusal {
             status: 400,
             code: code.to_owned(),
             message: Some(message.into()),
+            item: None,
         }
     }
 
@@ -115,6 +128,7 @@ impl Refusal {
             status: 400,
             code: code.to_owned(),
             message: None,
+            item: None,
         }
     }
 }
@@ -131,11 +145,13 @@ pub(super) fn reply(service: Service, operation: &str, result: Result<Output, Re
             status,
             code,
             message,
+            item,
         }) => {
             let body = match (service, message) {
                 (Service::Sns, message) => {
                     xml_refusal(status, &code, &message.unwrap_or_default(), &request_id)
                 }
+                (Service::DynamoDb, message) => dynamodb_refusal(&code, message, item).to_string(),
                 (_, Some(message)) => json!({ "__type": code, "message": message }).to_string(),
                 (_, None) => json!({ "__type": code }).to_string(),
             };
@@ -146,9 +162,9 @@ pub(super) fn reply(service: Service, operation: &str, result: Result<Output, Re
     if let Ok(id) = request_id.parse() {
         reply.headers_mut().insert("x-amzn-requestid", id);
     }
-    // SNS names its errors in the body alone.
+    // SNS and DynamoDB name their errors in the body alone.
     if let Some(Ok(code)) = code
-        .filter(|_| service != Service::Sns)
+        .filter(|_| !matches!(service, Service::Sns | Service::DynamoDb))
         .map(|code| code.parse())
     {
         reply.headers_mut().insert("x-amzn-errortype", code);
@@ -185,6 +201,26 @@ pub(super) fn json(status: u16, value: &impl Serialize) -> Reply {
 /// An answer that well-behaved clients cannot read.
 pub(super) fn garbage(service: Service) -> Reply {
     bytes(200, service.content_type(), "\u{1}<{not what you asked for")
+}
+
+/// DynamoDB says which model an error is of.
+fn dynamodb_refusal(code: &str, message: Option<String>, item: Option<Box<Value>>) -> Value {
+    let model = match code {
+        "ValidationException" => "com.amazon.coral.validate#",
+        "AccessDeniedException" | "SerializationException" | "UnknownOperationException" => {
+            "com.amazon.coral.service#"
+        }
+        _ => "com.amazonaws.dynamodb.v20120810#",
+    };
+    let members = [
+        Some(("__type", format!("{model}{code}").into())),
+        message.map(|message| ("message", message.into())),
+        item.map(|item| ("Item", *item)),
+    ];
+    let members = members.into_iter().flatten();
+    members
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn xml_answer(operation: &str, inside: &str, request_id: &str) -> String {

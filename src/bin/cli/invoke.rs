@@ -1,11 +1,12 @@
 //! `cognito-sender invoke`: one event through the real pipeline.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use cognito_sender::event::Channel;
 use cognito_sender::local::{Content, Email, Fate, Record, Sms, StandIn};
-use cognito_sender::{Clients, Config, Outcome, Report, Secret, Sender};
+use cognito_sender::{Clients, Config, Deadline, Outcome, Report, Secret, Sender};
 use serde_json::{Value, json};
 
 use cognito_sender::config::environment;
@@ -13,6 +14,9 @@ use cognito_sender::config::environment;
 use crate::Failure;
 use crate::seal::put_code;
 use crate::setting::{Account, EventFile, local_config};
+
+/// A person waits at the terminal.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Send one event's message, and show it as a person would see it
 ///
@@ -62,7 +66,8 @@ impl Invoke {
         let sender = Sender::new(config, clients).await;
         sender.start_probes(&[Channel::Sms, Channel::Email]);
         let mut report = Report::new("local");
-        let result = sender.handle(&event, &mut report).await;
+        let deadline = Deadline::after(PATIENCE);
+        let result = sender.handle(&event, deadline, &mut report).await;
         let line = report.line(&result);
         let answer = match (&result, report.channel()) {
             (Ok(outcome), Some(channel)) => outcome.to_json(channel),
