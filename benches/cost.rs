@@ -25,10 +25,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cognito_sender::catalogue::BUILT_IN;
+use cognito_sender::code::seal;
 use cognito_sender::config::TextsConfig;
+use cognito_sender::event::UserPoolId;
 use cognito_sender::local::{Answer, KEY_ARN, Options, StandIn};
 use cognito_sender::message::Texts;
-use cognito_sender::{Request, Secret};
+use cognito_sender::{Clients, Config, Request, Secret};
 use serde_json::Value;
 
 /// Starts of each program.
@@ -58,16 +60,17 @@ impl Program {
     }
 
     /// One start, from spawn to the last warm event.
-    async fn run(&mut self, event: &Value) {
+    async fn run(&mut self, events: &[Value]) {
         let aws = StandIn::start(Options::default()).unwrap();
         let asked = aws.asked();
         let begin = Instant::now();
         let mut process = start(&self.path, &aws);
         asked.await;
         self.init.push(milliseconds(begin.elapsed()));
-        answered(&aws, event).await;
+        let (first, warm) = events.split_first().unwrap();
+        answered(&aws, first).await;
         self.cold.push(milliseconds(begin.elapsed()));
-        for _ in 0..EVENTS {
+        for event in warm {
             let begin = Instant::now();
             answered(&aws, event).await;
             self.warm.push(milliseconds(begin.elapsed()));
@@ -76,6 +79,39 @@ impl Program {
         process.kill().unwrap();
         process.wait().unwrap();
     }
+}
+
+/// Events with a code each, as Cognito sends them: the function sends none
+/// twice.
+async fn events() -> Vec<Value> {
+    let event = std::fs::read_to_string("events/CustomSMSSender_SignUp.json").unwrap();
+    let event: Value = serde_json::from_str(&event).unwrap();
+    let pool = UserPoolId::parse(event["userPoolId"].as_str().unwrap()).unwrap();
+    let aws = StandIn::start(Options::default()).unwrap();
+    let endpoint = aws.endpoint();
+    let config = Config::read(|name| {
+        let value = match name {
+            "AWS_ENDPOINT_URL" => endpoint.as_str(),
+            "AWS_REGION" => "us-east-1",
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "local",
+            "KMS_KEY_ARN" => KEY_ARN,
+            _ => return None,
+        };
+        Some(value.to_owned())
+    })
+    .unwrap();
+    let kms = Clients::new(&config).await.kms;
+    let mut events = Vec::new();
+    for n in 0..=EVENTS {
+        let code = Secret::from(format!("{n:06}"));
+        let sealed = seal(kms.clone(), &config.kms_key, &pool, &code)
+            .await
+            .unwrap();
+        let mut event = event.clone();
+        event["request"]["code"] = sealed.into();
+        events.push(event);
+    }
+    events
 }
 
 fn start(program: &Path, aws: &StandIn) -> Child {
@@ -191,15 +227,14 @@ fn messages() {
 async fn main() {
     messages();
     let bootstrap = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
-    let event = std::fs::read_to_string("events/CustomSMSSender_SignUp.json").unwrap();
-    let event: Value = serde_json::from_str(&event).unwrap();
+    let events = events().await;
     let mut programs = [
         Program::new("bare hello", hello(bootstrap)),
         Program::new("cognito-sender", bootstrap),
     ];
     for _ in 0..STARTS {
         for program in &mut programs {
-            program.run(&event).await;
+            program.run(&events).await;
         }
     }
     println!("| program | init ms | cold ms | warm ms | memory MB | binary MB |");

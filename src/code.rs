@@ -31,6 +31,7 @@ use aws_sdk_kms::operation::generate_data_key::GenerateDataKeyError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use zeroize::Zeroizing;
 
 use crate::config::KmsKeyArn;
@@ -190,7 +191,7 @@ impl Opener {
             .ciphertext(message)
             .keyring(self.keyring.clone())
             .send();
-        let (result, kms_answer) = with_kms_answer(opening).await;
+        let (result, kms_answer) = aside(with_kms_answer(opening)).await;
         let output = result.map_err(|_| match (kms_answer, named_key) {
             (Some(fault), _) => error_of(fault),
             (None, Some(named)) if named != self.key => Error::DecryptFailed(Unopened::WrongKey {
@@ -274,6 +275,19 @@ fn named_key(message: &[u8]) -> Option<KmsKeyArn> {
 
 tokio::task_local! {
     static KMS_ANSWER: RefCell<Option<Fault>>;
+}
+
+/// Lets the Encryption SDK work where it may block. It blocks not only on KMS:
+/// with several messages at once it waits for locks of its own, and a worker
+/// that waits so drives no connection, not even the one that the holder of the
+/// lock waits for. Seen as a standstill of eight events at once.
+async fn aside<T>(work: impl Future<Output = T>) -> T {
+    let runtime = Handle::current();
+    match runtime.runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| runtime.block_on(work)),
+        // There it starts a thread for KMS (see above).
+        _ => work.await,
+    }
 }
 
 /// What the Encryption SDK makes of a message, and what KMS said meanwhile if

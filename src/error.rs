@@ -86,6 +86,21 @@ impl Error {
         }
     }
 
+    /// `time` or `operator`: for the alarms.
+    pub fn cured_by(&self) -> &'static str {
+        let passes = match self {
+            Self::Kms(fault) | Self::Sms(fault) | Self::Email(fault) | Self::UserLookup(fault) => {
+                fault.kind.passes()
+            }
+            Self::DeliveryUnderWay => true,
+            Self::InvalidEvent(_)
+            | Self::DecryptFailed(_)
+            | Self::UserPoolMismatch { .. }
+            | Self::Internal => false,
+        };
+        if passes { "time" } else { "operator" }
+    }
+
     /// What to do about it, in one sentence.
     fn remedy(&self) -> &'static str {
         use FaultKind::{Denied, Rejected, Throttled, Unavailable};

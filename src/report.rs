@@ -194,7 +194,10 @@ impl Report {
                 }
             }
             Ok(Outcome::Duplicate) => (),
-            Err(error) => put("errorType", json!(error.name())),
+            Err(error) => {
+                put("errorType", json!(error.name()));
+                put("curedBy", json!(error.cured_by()));
+            }
         }
         put("durationMs", milliseconds(self.started));
         for (name, value) in &self.stages {
@@ -233,29 +236,40 @@ impl Report {
             coarse = json!([["channel"]]);
         }
         match result {
-            Ok(Outcome::Withheld(_)) => fine.push(json!(["channel", "reason"])),
-            Err(_) => fine.push(json!(["errorType"])),
+            // For alarms, which cannot add metrics up.
+            Ok(Outcome::Withheld(_)) => {
+                fine.extend([json!(["channel", "reason"]), json!(["reason"])]);
+            }
+            Err(_) => fine.extend([json!(["errorType"]), json!(["curedBy"])]),
             Ok(_) => (),
         }
         let times = self.stages.keys().map(String::as_str);
         let times = times.chain(["durationMs"]);
         let times = times.map(|name| json!({"Name": name, "Unit": "Milliseconds"}));
-        let doubts = self.doubts.iter();
-        let doubts = doubts.map(|name| json!({"Name": name, "Unit": "Count"}));
+        let mut directives = vec![
+            json!({
+                "Namespace": NAMESPACE,
+                "Dimensions": fine,
+                "Metrics": [{"Name": "Messages", "Unit": "Count"}],
+            }),
+            json!({
+                "Namespace": NAMESPACE,
+                "Dimensions": coarse,
+                "Metrics": times.collect::<Vec<_>>(),
+            }),
+        ];
+        if !self.doubts.is_empty() {
+            let doubts = self.doubts.iter();
+            let doubts = doubts.map(|name| json!({"Name": name, "Unit": "Count"}));
+            directives.push(json!({
+                "Namespace": NAMESPACE,
+                "Dimensions": [[], ["channel"]],
+                "Metrics": doubts.collect::<Vec<_>>(),
+            }));
+        }
         json!({
             "Timestamp": now.to_millis().unwrap_or_default(),
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": NAMESPACE,
-                    "Dimensions": fine,
-                    "Metrics": [{"Name": "Messages", "Unit": "Count"}],
-                },
-                {
-                    "Namespace": NAMESPACE,
-                    "Dimensions": coarse,
-                    "Metrics": times.chain(doubts).collect::<Vec<_>>(),
-                },
-            ],
+            "CloudWatchMetrics": directives,
         })
     }
 }

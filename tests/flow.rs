@@ -5,7 +5,7 @@ use std::time::Duration;
 use cognito_sender::local::{Answer, Fault, KEY_ARN, KeyState, Options};
 use serde_json::{Value, json};
 
-use crate::support::{Function, Local, event, to, with, withheld};
+use crate::support::{Function, Local, event, fresh, to, with, withheld};
 
 #[tokio::test]
 async fn an_sms_goes_out_from_the_registered_number() {
@@ -300,6 +300,38 @@ async fn two_events_at_once_hear_each_its_own_answer_of_kms() {
         assert_eq!(wrong_key.name(), "DecryptFailed");
         assert_eq!(damaged.name(), "DecryptFailed");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_may_work_on_several_events_at_once() {
+    let several = [
+        ("AWS_LAMBDA_MAX_CONCURRENCY", "8"),
+        ("LEDGER_TABLE", "ledger"),
+    ];
+    let function = Function::start(Options::default(), &several);
+    let late = Fault::Slow { millis: 200 };
+    function.aws.add_fault("Publish", late, None);
+    let mut deliveries = Vec::new();
+    for _ in 0..12 {
+        let event = fresh(&event("CustomSMSSender_SignUp")).await;
+        // Each comes twice.
+        deliveries.extend([event.clone(), event]);
+    }
+    let answers = deliveries.iter().map(|event| function.deliver(event));
+    let answers = futures_util::future::join_all(answers).await;
+    let ended = |outcome: &str| {
+        let answers = answers.iter();
+        let like = answers.filter(
+            |answer| matches!(answer, Answer::Response(value) if value["outcome"] == outcome),
+        );
+        like.count()
+    };
+    assert_eq!((ended("sent"), ended("duplicate")), (12, 12), "{answers:?}");
+    let calls = function.aws.calls("Publish");
+    assert_eq!(calls.count, 12);
+    assert!(calls.max_concurrent > 2, "{}", calls.max_concurrent);
+    // One question each of the account, however many wait for it.
+    assert_eq!(function.aws.calls("GetSMSSandboxAccountStatus").count, 1);
 }
 
 #[tokio::test]

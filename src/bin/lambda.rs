@@ -36,8 +36,10 @@ async fn main() -> ExitCode {
     let clients = Clients::new(&config).await;
     let sender = Arc::new(Sender::new(config, clients).await);
     sender.start_probes(&[Channel::Sms, Channel::Email]);
-    let handler = service_fn(|event| answer(Arc::clone(&sender), event));
-    match lambda_runtime::run(handler).await {
+    let handler = service_fn(move |event| answer(Arc::clone(&sender), event));
+    // One event at a time, unless AWS_LAMBDA_MAX_CONCURRENCY says more (Lambda
+    // Managed Instances).
+    match lambda_runtime::run_concurrent(handler).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the Lambda Runtime API failed");
