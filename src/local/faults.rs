@@ -49,7 +49,7 @@ pub enum Fault {
 /// Which operation a fault befalls, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct FaultRule {
-    /// `Publish`, `Decrypt`, ...; `*` is every operation of the five services.
+    /// `Publish`, `Decrypt`, ...; `*` is every operation of every service.
     pub operation: String,
     /// What happens.
     #[serde(flatten)]
@@ -206,6 +206,13 @@ fn throttled(service: Service, operation: &str) -> Refusal {
             "ThrottlingException",
             "Throughput exceeds the current capacity of your table or index.",
         ),
+        (Service::Lambda, _) => {
+            Refusal::new("TooManyRequestsException", "Rate exceeded").status(429)
+        }
+        (Service::Iam, _) => Refusal::new("Throttling", "Rate exceeded"),
+        (Service::Logs | Service::Sqs | Service::SmsVoice | Service::CloudWatch, _) => {
+            Refusal::new("ThrottlingException", "Rate exceeded")
+        }
     }
 }
 
@@ -218,9 +225,15 @@ fn denied(service: Service, operation: &str, account: &str) -> Refusal {
     match service {
         Service::Sns => Refusal::new("AuthorizationError", message).status(403),
         Service::Ses => Refusal::new("AccessDeniedException", message).status(403),
-        Service::Kms | Service::Cognito | Service::DynamoDb => {
-            Refusal::new("AccessDeniedException", message)
-        }
+        Service::Lambda => Refusal::new("AccessDeniedException", message).status(403),
+        Service::Iam => Refusal::new("AccessDenied", message).status(403),
+        Service::CloudWatch => Refusal::new("AccessDenied", message),
+        Service::Kms
+        | Service::Cognito
+        | Service::DynamoDb
+        | Service::Logs
+        | Service::Sqs
+        | Service::SmsVoice => Refusal::new("AccessDeniedException", message),
     }
 }
 
@@ -232,6 +245,11 @@ fn server_error(service: Service, status: u16) -> Refusal {
         (Service::Ses, _) => "InternalServiceErrorException",
         (Service::Cognito, _) => "InternalErrorException",
         (Service::DynamoDb, _) => "InternalServerError",
+        (Service::Lambda, _) => "ServiceException",
+        (Service::Iam, _) => "ServiceFailure",
+        (Service::Logs | Service::Sqs | Service::SmsVoice | Service::CloudWatch, _) => {
+            "InternalServerException"
+        }
     };
     Refusal::new(
         code,

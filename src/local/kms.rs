@@ -48,6 +48,7 @@ pub(super) fn handle(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
         "Encrypt" => encrypt(&account, call),
         "Decrypt" => decrypt(&account, call),
         "DescribeKey" => describe_key(&account, call),
+        "ListGrants" => list_grants(&account, call),
         _ => Err(Refusal::silent("UnknownOperationException")),
     }
     .map(Output::Json)
@@ -155,6 +156,16 @@ fn describe_key(account: &Account, call: &Call) -> Result<Value, Refusal> {
         "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT", "KeySpec": "SYMMETRIC_DEFAULT",
         "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"], "MultiRegion": part(6).starts_with("mrk-"),
     } }))
+}
+
+/// The one that Cognito makes when a key is attached to a pool.
+fn list_grants(account: &Account, call: &Call) -> Result<Value, Refusal> {
+    let arn = key_arn(account, call)?;
+    Ok(json!({ "Truncated": false, "Grants": [{
+        "KeyId": arn, "GrantId": "0c1", "Name": "", "CreationDate": 1_767_225_600,
+        "GranteePrincipal": "cognito-idp.amazonaws.com", "IssuingAccount": format!("arn:aws:iam::{}:root", account.id),
+        "Operations": ["Encrypt", "GenerateDataKey", "DescribeKey"],
+    }] }))
 }
 
 /// The ARN that `KeyId` names: itself, or a bare key id of this account and Region. There are no aliases here.

@@ -19,6 +19,7 @@
 //! * `wire`: how each protocol writes an answer and a refusal;
 //! * `state`: [`Options`] and the account they start: sandboxes, numbers, identities, users;
 //! * `kms`, `sns`, `ses`, `cognito`, `dynamodb`: the operations, one file a service;
+//! * `deployment`: the services around a deployed function, as the operator's commands ask them;
 //! * `runtime`: a tiny Lambda (Runtime API and Invoke), so that the whole function process runs against it;
 //! * `faults`: what goes wrong on request, and what was counted;
 //! * `outbox`: everything sent, dropped or refused; `outbox.html` shows it.
@@ -36,6 +37,7 @@
 //! | `POST /2015-03-31/functions/{name}/invocations` | Lambda's Invoke; `X-Amz-Invocation-Type: Event` does not wait |
 
 mod cognito;
+mod deployment;
 mod dynamodb;
 mod faults;
 mod kms;
@@ -47,6 +49,7 @@ mod sns;
 mod state;
 mod wire;
 
+pub use deployment::FUNCTION;
 pub use faults::{Calls, Fault, FaultRule};
 pub use kms::{KEY_ARN, KeyState};
 pub use outbox::{Content, Email, Fate, Outcome, Record, Sms};

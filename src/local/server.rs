@@ -11,7 +11,7 @@ use std::{fmt, io};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, header};
+use hyper::{HeaderMap, Method, Request, Uri, header};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,9 +21,9 @@ use super::faults::{Calls, Fault, FaultRule, Plan};
 use super::kms::{ImportedKey, KeyState};
 use super::outbox::{Query, Record};
 use super::runtime::Answer;
-use super::state::{Options, OriginationNumber, SandboxNumber, Shared, lock};
+use super::state::{LogLine, Options, OriginationNumber, SandboxNumber, Shared, lock};
 use super::wire::{self, Call, Input, Output, Refusal, Reply, Service};
-use super::{cognito, dynamodb, kms, ses, sns};
+use super::{cognito, deployment, dynamodb, kms, ses, sns};
 
 const PAGE: &str = include_str!("outbox.html");
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -297,6 +297,46 @@ impl StandIn {
         account.configuration_sets.insert(name.to_owned(), None);
     }
 
+    /// Changes what an operation answers in JSON (CBOR included) by a merge patch (RFC 7396): a member that is `null`
+    /// goes.
+    pub fn change_answer(&self, operation: &str, patch: Value) {
+        let mut account = self.shared.account();
+        account.changed_answers.insert(operation.to_owned(), patch);
+    }
+
+    /// Takes an IAM action from the function's role, as `SimulatePrincipalPolicy` shows it.
+    pub fn deny_role(&self, action: &str) {
+        let mut account = self.shared.account();
+        account.denied_to_role.insert(action.to_owned());
+    }
+
+    /// Replaces the statements of the function's policy.
+    pub fn set_function_policy(&self, statements: Vec<Value>) {
+        self.shared.account().function_policy = Some(statements);
+    }
+
+    /// Sets a user pool as `DescribeUserPool` shows it; any other is one that the function is attached to.
+    pub fn set_user_pool(&self, id: &str, pool: Value) {
+        let mut account = self.shared.account();
+        account.user_pools.insert(id.to_owned(), pool);
+    }
+
+    /// Sets an attribute of the account's SMS, such as `MonthlySpendLimit`.
+    pub fn set_sms_attribute(&self, name: &str, value: &str) {
+        let mut account = self.shared.account();
+        let (name, value) = (name.to_owned(), value.to_owned());
+        account.sms_attributes.insert(name, value);
+    }
+
+    /// Adds a line to CloudWatch Logs, at this time in milliseconds since 1970.
+    pub fn add_log_line(&self, group: &str, timestamp: u64, text: &str) {
+        self.shared.account().log.push(LogLine {
+            group: group.to_owned(),
+            timestamp,
+            text: text.to_owned(),
+        });
+    }
+
     /// The rows of the ledger's table as plain JSON, by Region and key.
     #[must_use]
     pub fn ledger(&self) -> Vec<Value> {
@@ -448,7 +488,7 @@ async fn answer(
         ("GET", "/state.json") => return Ok(wire::json(200, &state(shared))),
         _ => {}
     }
-    match identify(&parts.method, path, &parts.headers, &body) {
+    match identify(&parts.method, &parts.uri, &parts.headers, &body) {
         Some(Ok(call)) => serve_call(shared, services, call).await,
         Some(Err(service)) => Ok(wire::reply(
             service,
@@ -494,10 +534,11 @@ fn is_loopback(host: &str) -> bool {
 
 fn identify(
     method: &Method,
-    path: &str,
+    uri: &Uri,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Option<Result<Call, Service>> {
+    let path = uri.path();
     let region = region(headers);
     let call = |service, operation: &str, input| {
         Some(Ok(Call {
@@ -507,17 +548,32 @@ fn identify(
             input,
         }))
     };
-    if path.starts_with("/v2/email/") {
+    let rest = [
+        ("/v2/email/", Service::Ses),
+        ("/2015-03-31/functions", Service::Lambda),
+        ("/2019-09-", Service::Lambda),
+    ];
+    if let Some((_, service)) = rest.iter().find(|(start, _)| path.starts_with(start)) {
         let input = if body.is_empty() {
             Ok(json!({}))
         } else {
             serde_json::from_slice(body)
         };
         let Ok(input) = input else {
-            return Some(Err(Service::Ses));
+            return Some(Err(*service));
         };
-        let (operation, input) = ses::route(method, path, input)?;
-        return call(Service::Ses, operation, Input::Json(input));
+        let (operation, input) = match service {
+            Service::Ses => ses::route(method, path, input)?,
+            _ => deployment::route(method, path, uri.query().unwrap_or_default(), input)?,
+        };
+        return call(*service, operation, Input::Json(input));
+    }
+    if let Some(operation) = path.strip_prefix("/service/GraniteServiceVersion20100801/operation/")
+    {
+        let Ok(input) = ciborium::from_reader::<ciborium::Value, _>(&body[..]) else {
+            return Some(Err(Service::CloudWatch));
+        };
+        return call(Service::CloudWatch, operation, Input::Json(texts(&input)));
     }
     if method != Method::POST || path != "/" {
         return None;
@@ -528,6 +584,9 @@ fn identify(
             "TrentService" => Service::Kms,
             "AWSCognitoIdentityProviderService" => Service::Cognito,
             "DynamoDB_20120810" => Service::DynamoDb,
+            "Logs_20140328" => Service::Logs,
+            "AmazonSQS" => Service::Sqs,
+            "PinpointSMSVoiceV2" => Service::SmsVoice,
             _ => return None,
         };
         let Ok(input) = serde_json::from_slice(body) else {
@@ -538,11 +597,22 @@ fn identify(
     let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
     let (_, operation) = form.iter().find(|(name, _)| name == "Action").cloned()?;
     // The operation becomes the name of an XML element.
-    let service = Service::Sns;
+    let service = match form.iter().find(|(name, _)| name == "Version") {
+        Some((_, version)) if version == "2010-05-08" => Service::Iam,
+        _ => Service::Sns,
+    };
     if !operation.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Some(Err(service));
     }
     call(service, &operation, Input::Form(form))
+}
+
+/// The members of CBOR that are text: all that is read of CloudWatch's inputs.
+fn texts(input: &ciborium::Value) -> Value {
+    let members = input.as_map().into_iter().flatten();
+    members
+        .filter_map(|(name, value)| Some((name.as_text()?.to_owned(), json!(value.as_text()?))))
+        .collect()
 }
 
 /// The Region of the signature's credential scope: `Credential=AKID/20260101/eu-west-1/sns/aws4_request`.
@@ -591,12 +661,49 @@ async fn serve_call(
 }
 
 fn operate(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
-    match call.service {
+    let output = match call.service {
         Service::Kms => kms::handle(shared, call),
         Service::Sns => sns::handle(shared, call),
         Service::Ses => ses::handle(shared, call),
         Service::Cognito => cognito::handle(shared, call),
         Service::DynamoDb => dynamodb::handle(shared, call),
+        Service::Lambda
+        | Service::Logs
+        | Service::Sqs
+        | Service::Iam
+        | Service::SmsVoice
+        | Service::CloudWatch => deployment::handle(shared, call),
+    };
+    match (
+        output,
+        shared.account().changed_answers.get(&call.operation),
+    ) {
+        (Ok(Output::Json(mut answer)), Some(change)) => {
+            merge(&mut answer, change);
+            Ok(Output::Json(answer))
+        }
+        (output, _) => output,
+    }
+}
+
+/// RFC 7396, "JSON Merge Patch".
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let Value::Object(target) = target else {
+        return;
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            merge(target.entry(name.clone()).or_insert(Value::Null), value);
+        }
     }
 }
 

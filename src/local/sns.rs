@@ -8,7 +8,7 @@ use crate::sms_length::SmsLength;
 
 use super::outbox::{Content, Fate, Sms};
 use super::state::{Account, SandboxNumber, Shared};
-use super::wire::{Call, Input, Output, Refusal, escape, request_id};
+use super::wire::{Call, Output, Refusal, escape, request_id};
 
 const SENDER_ID: &str = "AWS.SNS.SMS.SenderID";
 const SMS_TYPE: &str = "AWS.SNS.SMS.SMSType";
@@ -383,14 +383,7 @@ fn list_origination_numbers(account: &Account, call: &Call) -> Result<String, Re
 }
 
 fn get_attributes(account: &Account, call: &Call) -> String {
-    let wanted: Vec<_> = match &call.input {
-        Input::Form(pairs) => pairs
-            .iter()
-            .filter(|(key, _)| key.starts_with("attributes.member."))
-            .map(|(_, value)| value)
-            .collect(),
-        Input::Json(_) => Vec::new(),
-    };
+    let wanted = call.list("attributes");
     let entries: String = account
         .sms_attributes
         .iter()

@@ -138,6 +138,14 @@ pub(super) struct SandboxNumber {
     pub(super) password: Option<String>,
 }
 
+/// A line of CloudWatch Logs.
+pub(super) struct LogLine {
+    pub(super) group: String,
+    /// Milliseconds since 1970.
+    pub(super) timestamp: u64,
+    pub(super) text: String,
+}
+
 /// The account at run time.
 pub(super) struct Account {
     pub(super) id: String,
@@ -160,6 +168,16 @@ pub(super) struct Account {
     /// What `PutAccountDetails` last said.
     pub(super) details: Option<Value>,
     pub(super) users: HashMap<String, BTreeMap<String, String>>,
+    /// User pools that were set or updated.
+    pub(super) user_pools: HashMap<String, Value>,
+    /// The statements of the function's policy, once changed.
+    pub(super) function_policy: Option<Vec<Value>>,
+    /// IAM actions that the function's role lacks.
+    pub(super) denied_to_role: BTreeSet<String>,
+    /// What CloudWatch Logs holds.
+    pub(super) log: Vec<LogLine>,
+    /// JSON merge patches of what operations answer.
+    pub(super) changed_answers: HashMap<String, Value>,
     pub(super) ledger_table: Option<String>,
     pub(super) ledger: Rows,
 }
@@ -212,6 +230,11 @@ impl Shared {
             configuration_sets: HashMap::new(),
             details: None,
             users: options.users,
+            user_pools: HashMap::new(),
+            function_policy: None,
+            denied_to_role: BTreeSet::new(),
+            log: Vec::new(),
+            changed_answers: HashMap::new(),
             ledger_table: options.ledger_table,
             ledger: Rows::new(),
             id: options.account_id,

@@ -1,5 +1,5 @@
-//! How each protocol writes an answer and a refusal: awsJson 1.1 (KMS, Cognito) and 1.0 (DynamoDB),
-//! restJson (SES) and awsQuery (SNS).
+//! How each protocol writes an answer and a refusal: awsJson 1.1 (KMS, Cognito, CloudWatch Logs) and 1.0 (DynamoDB,
+//! SQS, End User Messaging), restJson (SES, Lambda), awsQuery (SNS, IAM) and RPC v2 CBOR (CloudWatch).
 //!
 //! Source: the deserializers of the `aws-sdk-*` crates, and botocore's service models.
 
@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Response, StatusCode, header};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A service of the stand-in, by the name that requests are signed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -19,6 +19,13 @@ pub(super) enum Service {
     #[serde(rename = "cognito-idp")]
     Cognito,
     DynamoDb,
+    Lambda,
+    Logs,
+    Sqs,
+    Iam,
+    #[serde(rename = "sms-voice")]
+    SmsVoice,
+    CloudWatch,
 }
 
 impl Service {
@@ -30,6 +37,12 @@ impl Service {
             Self::Ses => "ses",
             Self::Cognito => "cognito-idp",
             Self::DynamoDb => "dynamodb",
+            Self::Lambda => "lambda",
+            Self::Logs => "logs",
+            Self::Sqs => "sqs",
+            Self::Iam => "iam",
+            Self::SmsVoice => "sms-voice",
+            Self::CloudWatch => "cloudwatch",
         }
     }
 
@@ -40,6 +53,12 @@ impl Service {
             Self::Ses,
             Self::Cognito,
             Self::DynamoDb,
+            Self::Lambda,
+            Self::Logs,
+            Self::Sqs,
+            Self::Iam,
+            Self::SmsVoice,
+            Self::CloudWatch,
         ]
         .into_iter()
         .find(|service| service.name() == name)
@@ -47,10 +66,11 @@ impl Service {
 
     fn content_type(self) -> &'static str {
         match self {
-            Self::Kms | Self::Cognito => "application/x-amz-json-1.1",
-            Self::DynamoDb => "application/x-amz-json-1.0",
-            Self::Ses => "application/json",
-            Self::Sns => "text/xml",
+            Self::Kms | Self::Cognito | Self::Logs => "application/x-amz-json-1.1",
+            Self::DynamoDb | Self::Sqs | Self::SmsVoice => "application/x-amz-json-1.0",
+            Self::Ses | Self::Lambda => "application/json",
+            Self::Sns | Self::Iam => "text/xml",
+            Self::CloudWatch => "application/cbor",
         }
     }
 }
@@ -78,6 +98,29 @@ impl Call {
                 .iter()
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value.as_str()),
+        }
+    }
+
+    /// The values of a form's list: `Name.member.1` and its siblings.
+    pub(super) fn list(&self, name: &str) -> Vec<&String> {
+        match &self.input {
+            Input::Form(pairs) => pairs
+                .iter()
+                .filter(|(key, _)| {
+                    key.strip_prefix(name)
+                        .is_some_and(|rest| rest.starts_with(".member."))
+                })
+                .map(|(_, value)| value)
+                .collect(),
+            Input::Json(_) => Vec::new(),
+        }
+    }
+
+    /// All members of JSON.
+    pub(super) fn members(&self) -> Map<String, Value> {
+        match &self.input {
+            Input::Json(Value::Object(members)) => members.clone(),
+            Input::Json(_) | Input::Form(_) => Map::new(),
         }
     }
 
@@ -139,8 +182,13 @@ pub(super) type Reply = Response<Full<Bytes>>;
 pub(super) fn reply(service: Service, operation: &str, result: Result<Output, Refusal>) -> Reply {
     let request_id = request_id();
     let (status, code, body) = match result {
-        Ok(Output::Json(value)) => (200, None, value.to_string()),
-        Ok(Output::Xml(inside)) => (200, None, xml_answer(operation, &inside, &request_id)),
+        Ok(Output::Json(value)) if service == Service::CloudWatch => (200, None, cbor(&value)),
+        Ok(Output::Json(value)) => (200, None, value.to_string().into()),
+        Ok(Output::Xml(inside)) => (
+            200,
+            None,
+            xml_answer(operation, &inside, &request_id).into(),
+        ),
         Err(Refusal {
             status,
             code,
@@ -148,23 +196,43 @@ pub(super) fn reply(service: Service, operation: &str, result: Result<Output, Re
             item,
         }) => {
             let body = match (service, message) {
-                (Service::Sns, message) => {
-                    xml_refusal(status, &code, &message.unwrap_or_default(), &request_id)
+                (Service::Sns | Service::Iam, message) => {
+                    xml_refusal(status, &code, &message.unwrap_or_default(), &request_id).into()
                 }
-                (Service::DynamoDb, message) => dynamodb_refusal(&code, message, item).to_string(),
-                (_, Some(message)) => json!({ "__type": code, "message": message }).to_string(),
-                (_, None) => json!({ "__type": code }).to_string(),
+                (Service::DynamoDb, message) => {
+                    dynamodb_refusal(&code, message, item).to_string().into()
+                }
+                (Service::CloudWatch, message) => {
+                    cbor(&json!({ "__type": code, "message": message }))
+                }
+                (_, Some(message)) => {
+                    let body = json!({ "__type": code, "message": message });
+                    body.to_string().into()
+                }
+                (_, None) => json!({ "__type": code }).to_string().into(),
             };
             (status, Some(code), body)
         }
     };
-    let mut reply = bytes(status, service.content_type(), body);
+    let mut reply = bytes::<Vec<u8>>(status, service.content_type(), body);
+    if service == Service::CloudWatch {
+        let protocol = header::HeaderValue::from_static("rpc-v2-cbor");
+        reply.headers_mut().insert("smithy-protocol", protocol);
+    }
     if let Ok(id) = request_id.parse() {
         reply.headers_mut().insert("x-amzn-requestid", id);
     }
-    // SNS and DynamoDB name their errors in the body alone.
+    // The other protocols name errors in the body alone.
     if let Some(Ok(code)) = code
-        .filter(|_| !matches!(service, Service::Sns | Service::DynamoDb))
+        .filter(|_| {
+            let named = [
+                Service::Kms,
+                Service::Cognito,
+                Service::Ses,
+                Service::Lambda,
+            ];
+            named.contains(&service)
+        })
         .map(|code| code.parse())
     {
         reply.headers_mut().insert("x-amzn-errortype", code);
@@ -173,7 +241,7 @@ pub(super) fn reply(service: Service, operation: &str, result: Result<Output, Re
 }
 
 /// A plain answer.
-pub(super) fn bytes(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+pub(super) fn bytes<B: Into<Bytes>>(status: u16, content_type: &'static str, body: B) -> Reply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = reply.headers_mut();
@@ -201,6 +269,14 @@ pub(super) fn json(status: u16, value: &impl Serialize) -> Reply {
 /// An answer that well-behaved clients cannot read.
 pub(super) fn garbage(service: Service) -> Reply {
     bytes(200, service.content_type(), "\u{1}<{not what you asked for")
+}
+
+/// What JSON says, in CBOR.
+fn cbor(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A vector takes all that is written, and JSON's types are CBOR's.
+    let _ = ciborium::into_writer(value, &mut bytes);
+    bytes
 }
 
 /// DynamoDB says which model an error is of.
