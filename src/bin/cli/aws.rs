@@ -1,6 +1,10 @@
-//! Whose AWS, and where.
+//! Whose AWS, and where; and what AWS says when it refuses.
+
+use std::error::Error;
+use std::fmt::Write as _;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use clap::Args;
 
 /// As the AWS CLI takes them; what is left out is read where it reads it.
@@ -27,4 +31,22 @@ impl Aws {
         }
         loader.load().await
     }
+}
+
+/// What AWS said; or, without an answer, what went wrong on the way.
+pub(crate) fn refusal<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug,
+{
+    if let (Some(code), message) = (error.code(), error.message()) {
+        return format!("{code}: {}", message.unwrap_or_default());
+    }
+    let mut told = error.to_string();
+    let mut cause = Error::source(error);
+    while let Some(error) = cause {
+        let _ = write!(told, ": {error}");
+        cause = error.source();
+    }
+    told
 }

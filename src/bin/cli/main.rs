@@ -12,6 +12,7 @@ macro_rules! say {
 }
 
 mod aws;
+mod deployment;
 mod invoke;
 mod local;
 mod messages;

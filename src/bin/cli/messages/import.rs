@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aws_sdk_cognitoidentityprovider::Client;
-use aws_sdk_cognitoidentityprovider::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cognitoidentityprovider::types::DefaultEmailOptionType;
 use clap::Args;
 
 use crate::Failure;
-use crate::aws::Aws;
+use crate::aws::{Aws, refusal};
 
 /// Write a user pool's present message templates as texts of your own
 ///
@@ -132,24 +131,6 @@ async fn read(cognito: &Client, pool: &str) -> Result<Templates, Failure> {
         email_invitation: invitation
             .and_then(|template| mail(template.email_subject(), template.email_message())),
     })
-}
-
-/// What Cognito said; or, without an answer, what went wrong on the way.
-fn refusal<E, R>(error: &SdkError<E, R>) -> String
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    if let (Some(code), message) = (error.code(), error.message()) {
-        return format!("{code}: {}", message.unwrap_or_default());
-    }
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let _ = write!(told, ": {error}");
-        cause = error.source();
-    }
-    told
 }
 
 /// The file of texts; `None` if there is none.
