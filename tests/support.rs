@@ -16,6 +16,9 @@ use cognito_sender::local::{Answer, KEY_ARN, Options, Record, Sms, StandIn};
 use cognito_sender::{Clients, Config, Deadline, Error, Outcome, Report, Sender};
 use serde_json::{Value, json};
 
+/// The function's name in its log lines, as Lambda would give it.
+pub(crate) const FUNCTION: &str = "cognito-sender";
+
 /// A file of events/, by its name without `.json`.
 pub(crate) fn event(name: &str) -> Value {
     let path = Path::new("events").join(format!("{name}.json"));
@@ -134,7 +137,7 @@ impl Local {
     /// The event's end, and its log line.
     pub(crate) async fn handle(&self, event: &Value) -> (Result<Outcome, Error>, Value) {
         let event = fresh(event).await;
-        let mut report = Report::new("request-1");
+        let mut report = Report::new(FUNCTION, "request-1");
         let deadline = Deadline::after(PATIENCE);
         let result = Box::pin(self.sender.handle(&event, deadline, &mut report)).await;
         let line = report.line(&result);
@@ -214,7 +217,7 @@ impl Function {
             .env_clear()
             .envs(variables(&aws, own))
             .env("AWS_LAMBDA_RUNTIME_API", aws.runtime_api())
-            .env("AWS_LAMBDA_FUNCTION_NAME", "cognito-sender")
+            .env("AWS_LAMBDA_FUNCTION_NAME", FUNCTION)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .stdout(Stdio::piped())
