@@ -9,6 +9,7 @@
 
 mod configuration;
 mod countries;
+mod emulator;
 mod errors;
 mod events;
 mod faults;
