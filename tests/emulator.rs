@@ -29,7 +29,7 @@ struct Table {
 impl Table {
     /// None yet: just its name.
     async fn named(name: &str) -> Self {
-        let emulator = environment(EMULATOR).expect("LEDGER_EMULATOR is not set");
+        let emulator = environment(EMULATOR).unwrap_or_else(|| panic!("{EMULATOR} is not set"));
         let config = Config::read(|variable| match variable {
             "AWS_ENDPOINT_URL" => Some(emulator.clone()),
             "AWS_REGION" => Some("us-east-1".to_owned()),

@@ -22,5 +22,6 @@ mod routing;
 mod sandbox;
 mod sealed_codes;
 mod secrets;
+mod soak;
 mod support;
 mod template;
