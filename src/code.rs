@@ -374,7 +374,7 @@ pub async fn seal(
             user_pool.as_str().to_owned(),
         )]))
         .send();
-    let (output, kms_answer) = with_kms_answer(sealing).await;
+    let (output, kms_answer) = aside(with_kms_answer(sealing)).await;
     let output = output.map_err(|_| SealFailed(kms_answer))?;
     Ok(STANDARD.encode(output.ciphertext.unwrap_or_default()))
 }

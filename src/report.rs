@@ -51,6 +51,7 @@ pub enum Doubt {
 /// What happened to one event, gathered on its way.
 pub struct Report {
     started: Instant,
+    function: String,
     request_id: String,
     about: Option<About>,
     destination: Option<String>,
@@ -69,10 +70,12 @@ struct About {
 }
 
 impl Report {
-    /// Begins with the arrival of an event. `request_id` is Lambda's.
-    pub fn new(request_id: &str) -> Self {
+    /// Begins with the arrival of an event. Lambda names both: the function
+    /// (`AWS_LAMBDA_FUNCTION_NAME`) and the request.
+    pub fn new(function: &str, request_id: &str) -> Self {
         Self {
             started: Instant::now(),
+            function: crate::error::printable(function),
             request_id: crate::error::printable(request_id),
             about: None,
             destination: None,
@@ -170,6 +173,7 @@ impl Report {
         };
         put("timestamp", json!(rfc_3339(now)));
         put("level", json!(level));
+        put("function", json!(self.function));
         put("requestId", json!(self.request_id));
         put("message", json!(self.summary(result)));
         put("outcome", json!(outcome));
@@ -227,20 +231,25 @@ impl Report {
     /// The `_aws` member: which of the line's members are metrics, and by what
     /// they are told apart (CloudWatch guide, "Embedded metric format
     /// specification"). Every pair of both is billed as a metric of its own, so
-    /// only the count has the fine dimensions.
+    /// only the count has the fine dimensions. The function is always one: two
+    /// deployments in a Region share the namespace.
     fn metrics(&self, now: DateTime, result: &Result<Outcome, Error>) -> Value {
-        let mut fine = vec![json!(["outcome"])];
-        let mut coarse = json!([[]]);
+        let mut fine = vec![json!(["function", "outcome"])];
+        let mut coarse = json!([["function"]]);
         if self.about.is_some() {
-            fine.push(json!(["channel", "occasion", "outcome"]));
-            coarse = json!([["channel"]]);
+            fine.push(json!(["function", "channel", "occasion", "outcome"]));
+            coarse = json!([["function", "channel"]]);
         }
         match result {
             // For alarms, which cannot add metrics up.
-            Ok(Outcome::Withheld(_)) => {
-                fine.extend([json!(["channel", "reason"]), json!(["reason"])]);
-            }
-            Err(_) => fine.extend([json!(["errorType"]), json!(["curedBy"])]),
+            Ok(Outcome::Withheld(_)) => fine.extend([
+                json!(["function", "channel", "reason"]),
+                json!(["function", "reason"]),
+            ]),
+            Err(_) => fine.extend([
+                json!(["function", "errorType"]),
+                json!(["function", "curedBy"]),
+            ]),
             Ok(_) => (),
         }
         let times = self.stages.keys().map(String::as_str);
@@ -263,7 +272,7 @@ impl Report {
             let doubts = doubts.map(|name| json!({"Name": name, "Unit": "Count"}));
             directives.push(json!({
                 "Namespace": NAMESPACE,
-                "Dimensions": [[], ["channel"]],
+                "Dimensions": [["function"], ["function", "channel"]],
                 "Metrics": doubts.collect::<Vec<_>>(),
             }));
         }

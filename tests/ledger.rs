@@ -6,7 +6,7 @@ use cognito_sender::local::{Fault, Options};
 use cognito_sender::{Clients, Deadline, Outcome, Reason, Report, Sender};
 use serde_json::{Value, json};
 
-use crate::support::{Function, Local, event, fresh, with};
+use crate::support::{FUNCTION, Function, Local, event, fresh, with};
 
 const TABLE: &[(&str, &str)] = &[("LEDGER_TABLE", "ledger")];
 
@@ -14,7 +14,7 @@ async fn deliver(
     sender: &Sender,
     event: &Value,
 ) -> (Result<Outcome, cognito_sender::Error>, Value) {
-    let mut report = Report::new("1");
+    let mut report = Report::new(FUNCTION, "1");
     let deadline = Deadline::after(Duration::from_secs(4));
     let result = Box::pin(sender.handle(event, deadline, &mut report)).await;
     let line = serde_json::from_str(&report.line(&result)).unwrap();

@@ -9,6 +9,7 @@
 
 mod configuration;
 mod countries;
+mod emulator;
 mod errors;
 mod events;
 mod faults;
@@ -21,5 +22,6 @@ mod routing;
 mod sandbox;
 mod sealed_codes;
 mod secrets;
+mod soak;
 mod support;
 mod template;

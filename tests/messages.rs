@@ -28,10 +28,10 @@ fn settings() -> TextsConfig {
 }
 
 /// A folder of own texts, gone when dropped.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(name: &str, files: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         for (file, text) in files {
             let path = folder.join(file);
@@ -41,7 +41,7 @@ impl Folder {
         Self(folder)
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }

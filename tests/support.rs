@@ -16,6 +16,9 @@ use cognito_sender::local::{Answer, KEY_ARN, Options, Record, Sms, StandIn};
 use cognito_sender::{Clients, Config, Deadline, Error, Outcome, Report, Sender};
 use serde_json::{Value, json};
 
+/// The function's name in its log lines, as Lambda would give it.
+pub(crate) const FUNCTION: &str = "cognito-sender";
+
 /// A file of events/, by its name without `.json`.
 pub(crate) fn event(name: &str) -> Value {
     let path = Path::new("events").join(format!("{name}.json"));
@@ -64,7 +67,7 @@ fn variables(aws: &StandIn, own: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn config(aws: &StandIn, own: &[(&str, &str)]) -> Config {
+pub(crate) fn config(aws: &StandIn, own: &[(&str, &str)]) -> Config {
     let variables = variables(aws, own);
     let lookup = |name: &str| {
         let found = variables.iter().find(|(known, _)| known == name);
@@ -134,7 +137,7 @@ impl Local {
     /// The event's end, and its log line.
     pub(crate) async fn handle(&self, event: &Value) -> (Result<Outcome, Error>, Value) {
         let event = fresh(event).await;
-        let mut report = Report::new("request-1");
+        let mut report = Report::new(FUNCTION, "request-1");
         let deadline = Deadline::after(PATIENCE);
         let result = Box::pin(self.sender.handle(&event, deadline, &mut report)).await;
         let line = report.line(&result);
@@ -177,10 +180,9 @@ impl Local {
     }
 }
 
-/// The real `bootstrap`, behind the stand-in's Lambda.
-pub(crate) struct Function {
-    pub(crate) aws: StandIn,
-    process: Child,
+/// The real `bootstrap`. It ends when dropped.
+pub(crate) struct Process {
+    child: Child,
     /// What it prints, on standard output and on standard error.
     log: Vec<JoinHandle<String>>,
 }
@@ -193,28 +195,14 @@ fn gather(output: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-impl Function {
-    pub(crate) fn start(options: Options, own: &[(&str, &str)]) -> Self {
-        Self::against(StandIn::start(options).unwrap(), own)
-    }
-
-    /// Another process, which remembers nothing, against the same AWS.
-    pub(crate) async fn restart(mut self, own: &[(&str, &str)]) -> Self {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        let aws = std::mem::replace(&mut self.aws, StandIn::start(Options::default()).unwrap());
-        let function = Self::against(aws, own);
-        // The one before asked for an event too, and must not be given it.
-        function.aws.asked().await;
-        function
-    }
-
-    fn against(aws: StandIn, own: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
+impl Process {
+    /// Takes events from the stand-in's Lambda.
+    pub(crate) fn start(aws: &StandIn, own: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
             .env_clear()
-            .envs(variables(&aws, own))
+            .envs(variables(aws, own))
             .env("AWS_LAMBDA_RUNTIME_API", aws.runtime_api())
-            .env("AWS_LAMBDA_FUNCTION_NAME", "cognito-sender")
+            .env("AWS_LAMBDA_FUNCTION_NAME", FUNCTION)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .stdout(Stdio::piped())
@@ -222,10 +210,62 @@ impl Function {
             .spawn()
             .unwrap();
         let log = vec![
-            gather(process.stdout.take().unwrap()),
-            gather(process.stderr.take().unwrap()),
+            gather(child.stdout.take().unwrap()),
+            gather(child.stderr.take().unwrap()),
         ];
-        Self { aws, process, log }
+        Self { child, log }
+    }
+
+    /// How much memory it has resident, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.unwrap().trim().trim_end_matches(" kB");
+        resident.parse().unwrap()
+    }
+
+    /// Ends it; everything that it has printed.
+    pub(crate) fn stop(mut self) -> String {
+        self.kill();
+        let log = std::mem::take(&mut self.log).into_iter();
+        log.map(|log| log.join().unwrap()).collect()
+    }
+
+    fn kill(&mut self) {
+        // Already gone after `stop`, or when its init failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The real `bootstrap`, behind the stand-in's Lambda.
+pub(crate) struct Function {
+    pub(crate) aws: StandIn,
+    process: Process,
+}
+
+impl Function {
+    pub(crate) fn start(options: Options, own: &[(&str, &str)]) -> Self {
+        let aws = StandIn::start(options).unwrap();
+        let process = Process::start(&aws, own);
+        Self { aws, process }
+    }
+
+    /// Another process, which remembers nothing, against the same AWS.
+    pub(crate) async fn restart(self, own: &[(&str, &str)]) -> Self {
+        let Self { aws, mut process } = self;
+        process.kill();
+        let process = Process::start(&aws, own);
+        // The one before asked for an event too, and must not be given it.
+        aws.asked().await;
+        Self { aws, process }
     }
 
     /// The event as it is: a redelivery, if it came before.
@@ -261,19 +301,8 @@ impl Function {
     }
 
     /// Ends the process; everything that it has printed.
-    pub(crate) fn stop(mut self) -> String {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        let log = std::mem::take(&mut self.log).into_iter();
-        log.map(|log| log.join().unwrap()).collect()
-    }
-}
-
-impl Drop for Function {
-    fn drop(&mut self) {
-        // Already gone after `stop`, or when its init failed.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    pub(crate) fn stop(self) -> String {
+        self.process.stop()
     }
 }
 

@@ -49,8 +49,9 @@ async fn main() -> ExitCode {
 }
 
 async fn answer(sender: Arc<Sender>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
-    let mut report = Report::new(&event.context.request_id);
-    let deadline = Deadline::of_invocation(event.context.deadline);
+    let context = &event.context;
+    let mut report = Report::new(&context.env_config.function_name, &context.request_id);
+    let deadline = Deadline::of_invocation(context.deadline);
     let result = caught(sender.handle(&event.payload, deadline, &mut report)).await;
     print(&report.line(&result));
     match (result, report.channel()) {

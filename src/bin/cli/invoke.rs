@@ -65,7 +65,7 @@ impl Invoke {
         let clients = Clients::new(&config).await;
         let sender = Sender::new(config, clients).await;
         sender.start_probes(&[Channel::Sms, Channel::Email]);
-        let mut report = Report::new("local");
+        let mut report = Report::new("cognito-sender", "local");
         let deadline = Deadline::after(PATIENCE);
         let result = sender.handle(&event, deadline, &mut report).await;
         let line = report.line(&result);
