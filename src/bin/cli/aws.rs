@@ -31,6 +31,17 @@ impl Aws {
         }
         loader.load().await
     }
+
+    /// As they were given, for the next command.
+    pub(crate) fn flags(&self) -> String {
+        let given = [("--profile", &self.profile), ("--region", &self.region)];
+        let given = given
+            .into_iter()
+            .filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
+        given
+            .map(|(flag, value)| format!(" {flag} {value}"))
+            .collect()
+    }
 }
 
 /// What AWS said; or, without an answer, what went wrong on the way.

@@ -38,16 +38,40 @@ pub(crate) struct Deployment {
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 
 impl Which {
+    /// Whether a function is named, or the environment is one's.
+    pub(crate) fn names_one(&self) -> bool {
+        self.function.is_some() || self.stack.is_some() || environment("KMS_KEY_ARN").is_some()
+    }
+
+    /// As it was given, for the next command.
+    pub(crate) fn flags(&self) -> String {
+        let function = self
+            .function
+            .iter()
+            .map(|name| format!(" --function {name}"));
+        let stack = self.stack.iter().map(|name| format!(" --stack {name}"));
+        function.chain(stack).collect::<String>() + &self.aws.flags()
+    }
+
+    /// Credentials and Region, without a look at a function.
+    ///
+    /// # Errors
+    /// No Region.
+    pub(crate) async fn sdk(&self) -> Result<SdkConfig, Failure> {
+        let sdk = self.aws.config().await;
+        if sdk.region().is_none() {
+            return Err("which Region? Give --region, or set AWS_REGION".into());
+        }
+        Ok(sdk)
+    }
+
     /// Finds it.
     ///
     /// # Errors
     /// No name and no settings in the environment; no such function; or a
     /// caller that may not look, with the IAM action it lacks.
     pub(crate) async fn find(&self) -> Result<Deployment, Failure> {
-        let sdk = self.aws.config().await;
-        if sdk.region().is_none() {
-            return Err("which Region? Give --region, or set AWS_REGION".into());
-        }
+        let sdk = self.sdk().await?;
         let lambda = aws_sdk_lambda::Client::new(&sdk);
         let name = match (&self.function, &self.stack) {
             (Some(name), _) => name.clone(),

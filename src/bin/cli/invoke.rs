@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use cognito_sender::config::environment;
 
 use crate::Failure;
+use crate::page::{WIDTH, wrapped};
 use crate::seal::put_code;
 use crate::setting::{Account, EventFile, local_config};
 
@@ -87,7 +88,7 @@ impl Invoke {
             }
             if let (Ok(Outcome::Withheld(reason)), Some(channel)) = (&result, report.channel()) {
                 let advice = reason.advice(channel, sender.region(channel));
-                say!("{}\n", wrapped(&advice, 80));
+                say!("{}\n", wrapped(&advice, WIDTH));
             }
             match &result {
                 Ok(_) => say!("{answer}"),
@@ -185,19 +186,4 @@ fn fate(fate: &Fate) -> String {
 fn indented(text: &str) -> String {
     let lines = text.trim_end().lines().map(|line| format!("    {line}"));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-fn wrapped(text: &str, width: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines.join("\n")
 }

@@ -11,13 +11,21 @@ macro_rules! say {
     }};
 }
 
+mod ask;
 mod aws;
+mod channels;
 mod deployment;
+mod destinations;
+mod explain;
 mod invoke;
 mod local;
+mod manual;
 mod messages;
+mod page;
+mod production;
 mod seal;
 mod setting;
+mod test;
 
 use std::process::ExitCode;
 
@@ -28,7 +36,12 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Delivers Amazon Cognito's codes by SNS and SES; tries it out here first.
 ///
-/// Exit codes: 0 sent or done, 1 an error, 2 wrong usage, 3 withheld.
+/// What stands first works on this machine alone; the operator's commands look
+/// at a deployed function, or change what stands around it, with your AWS
+/// credentials.
+///
+/// Exit codes: 0 sent or done, 1 an error or a finding, 2 wrong usage, nothing
+/// to be seen, or not confirmed, 3 withheld.
 #[derive(Parser)]
 #[command(name = "cognito-sender", version, max_term_width = 80)]
 struct CommandLine {
@@ -42,6 +55,12 @@ enum Command {
     Local(local::Local),
     Messages(messages::Messages),
     Seal(seal::Seal),
+    Explain(explain::Explain),
+    Test(test::Test),
+    Destinations(destinations::Destinations),
+    Production(production::Production),
+    Completions(manual::Completions),
+    Man(manual::Manual),
 }
 
 /// `aws-esdk` wants the multi-thread runtime (see `cognito_sender::code`).
@@ -52,6 +71,12 @@ async fn main() -> ExitCode {
         Command::Local(local) => local.run().await,
         Command::Messages(messages) => messages.run().await,
         Command::Seal(seal) => Box::pin(seal.run()).await,
+        Command::Explain(explain) => Box::pin(explain.run()).await,
+        Command::Test(test) => Box::pin(test.run()).await,
+        Command::Destinations(destinations) => Box::pin(destinations.run()).await,
+        Command::Production(production) => Box::pin(production.run()).await,
+        Command::Completions(completions) => Ok(completions.run()),
+        Command::Man(manual) => manual.run(),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("error: {failure}");

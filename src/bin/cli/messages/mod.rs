@@ -3,7 +3,7 @@
 mod check;
 mod import;
 mod preview;
-mod samples;
+pub(crate) mod samples;
 
 use std::process::ExitCode;
 
