@@ -2,11 +2,12 @@
 //! a pool's own settings, as whoever attaches the function reads and writes them.
 //!
 //! `UpdateUserPool` **resets whatever it is not told**, as the real one does (Cognito API reference, "UpdateUserPool";
-//! aws-cli#3302).
+//! aws-cli#3302); so does `SetUserPoolMfaConfig` with MFA factors and passkeys, which the former leaves alone.
 
 use serde_json::{Map, Value, json};
 
 use super::kms::KEY_ARN;
+use super::server::merge;
 use super::state::{Account, Shared};
 use super::wire::{Call, Output, Refusal};
 
@@ -47,6 +48,8 @@ pub(super) fn handle(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
         "AdminGetUser" => admin_get_user(&account, call),
         "DescribeUserPool" => Ok(json!({ "UserPool": user_pool(&account, call, pool) })),
         "UpdateUserPool" => update_user_pool(&mut account, call, pool),
+        "GetUserPoolMfaConfig" => Ok(mfa_config(&account, call, pool)),
+        "SetUserPoolMfaConfig" => set_mfa_config(&mut account, call, pool),
         _ => Err(Refusal::silent("UnknownOperationException")),
     }
     .map(Output::Json)
@@ -135,6 +138,15 @@ fn update_user_pool(account: &mut Account, call: &Call, id: &str) -> Result<Valu
     if let Some(name) = settings.remove("PoolName") {
         kept.insert("Name".to_owned(), name);
     }
+    let policy = &call.json("Policies")["PasswordPolicy"];
+    let invitation = call.json("AdminCreateUserConfig");
+    if !policy["TemporaryPasswordValidityDays"].is_null()
+        && !invitation["UnusedAccountValidityDays"].is_null()
+    {
+        return Err(invalid(
+            "Please use TemporaryPasswordValidityDays in PasswordPolicy instead of UnusedAccountValidityDays",
+        ));
+    }
     let triggers = settings.get("LambdaConfig").unwrap_or(&Value::Null);
     for sender in ["CustomSMSSender", "CustomEmailSender"] {
         let Some(sender) = triggers.get(sender) else {
@@ -150,7 +162,42 @@ fn update_user_pool(account: &mut Account, call: &Call, id: &str) -> Result<Valu
             return Err(invalid("KMSKeyID must be an ARN"));
         }
     }
-    let pool = with_defaults(&Value::Object(settings), &Value::Object(kept));
+    let mut pool = with_defaults(&Value::Object(settings), &Value::Object(kept));
+    let mut mfa = mfa_config(account, call, id);
+    if let Some((pool_too, mfa_too)) = &account.beside_updates {
+        merge(&mut pool, pool_too);
+        merge(&mut mfa, mfa_too);
+    }
+    mfa["MfaConfiguration"] = pool["MfaConfiguration"].clone();
     account.user_pools.insert(id.to_owned(), pool);
+    account.mfa_configs.insert(id.to_owned(), mfa);
     Ok(json!({}))
+}
+
+/// As it was set, or without any factor.
+fn mfa_config(account: &Account, call: &Call, id: &str) -> Value {
+    let mode = &user_pool(account, call, id)["MfaConfiguration"];
+    let set = account.mfa_configs.get(id).cloned();
+    set.unwrap_or_else(|| json!({ "MfaConfiguration": mode }))
+}
+
+fn set_mfa_config(account: &mut Account, call: &Call, id: &str) -> Result<Value, Refusal> {
+    let mut config = call.members();
+    config.remove("UserPoolId");
+    let mode = config
+        .entry("MfaConfiguration")
+        .or_insert(json!("OFF"))
+        .clone();
+    let factor = |name: &String| name.ends_with("MfaConfiguration") && *name != "MfaConfiguration";
+    if mode == "OFF" && config.keys().any(factor) {
+        return Err(invalid(
+            "Invalid MFA configuration given, can't turn off MFA and configure an MFA together.",
+        ));
+    }
+    let mut pool = user_pool(account, call, id);
+    pool["MfaConfiguration"] = mode;
+    account.user_pools.insert(id.to_owned(), pool);
+    let config = Value::Object(config);
+    account.mfa_configs.insert(id.to_owned(), config.clone());
+    Ok(config)
 }

@@ -321,6 +321,35 @@ impl StandIn {
         account.user_pools.insert(id.to_owned(), pool);
     }
 
+    /// A user pool that was set or updated, as `DescribeUserPool` shows it.
+    #[must_use]
+    pub fn user_pool(&self, id: &str) -> Option<Value> {
+        self.shared.account().user_pools.get(id).cloned()
+    }
+
+    /// Sets a user pool's MFA factors and passkeys, as `GetUserPoolMfaConfig` shows them.
+    pub fn set_mfa_config(&self, id: &str, config: Value) {
+        let mut account = self.shared.account();
+        account.mfa_configs.insert(id.to_owned(), config);
+    }
+
+    /// A user pool's MFA factors and passkeys that were set.
+    #[must_use]
+    pub fn mfa_config(&self, id: &str) -> Option<Value> {
+        self.shared.account().mfa_configs.get(id).cloned()
+    }
+
+    /// Lets every `UpdateUserPool` change more than it is told, by merge patches of the pool and of its MFA factors.
+    pub fn change_beside_updates(&self, pool: Value, mfa: Value) {
+        self.shared.account().beside_updates = Some((pool, mfa));
+    }
+
+    /// The statements of the function's policy, once any was changed.
+    #[must_use]
+    pub fn function_policy(&self) -> Option<Vec<Value>> {
+        self.shared.account().function_policy.clone()
+    }
+
     /// Sets an attribute of the account's SMS, such as `MonthlySpendLimit`.
     pub fn set_sms_attribute(&self, name: &str, value: &str) {
         let mut account = self.shared.account();
@@ -687,7 +716,7 @@ fn operate(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
 }
 
 /// RFC 7396, "JSON Merge Patch".
-fn merge(target: &mut Value, patch: &Value) {
+pub(super) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;

@@ -170,6 +170,10 @@ pub(super) struct Account {
     pub(super) users: HashMap<String, BTreeMap<String, String>>,
     /// User pools that were set or updated.
     pub(super) user_pools: HashMap<String, Value>,
+    /// Pools' MFA factors and passkeys that were set.
+    pub(super) mfa_configs: HashMap<String, Value>,
+    /// JSON merge patches of the pool and of its MFA factors, which every `UpdateUserPool` applies unasked.
+    pub(super) beside_updates: Option<(Value, Value)>,
     /// The statements of the function's policy, once changed.
     pub(super) function_policy: Option<Vec<Value>>,
     /// IAM actions that the function's role lacks.
@@ -231,6 +235,8 @@ impl Shared {
             details: None,
             users: options.users,
             user_pools: HashMap::new(),
+            mfa_configs: HashMap::new(),
+            beside_updates: None,
             function_policy: None,
             denied_to_role: BTreeSet::new(),
             log: Vec::new(),

@@ -19,6 +19,14 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
+    /// The same in another Region.
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        Self {
+            region: Some(region.to_owned()),
+            ..self.clone()
+        }
+    }
+
     /// Credentials and Region for the SDK's clients. Credentials are fetched by
     /// the first call.
     pub(crate) async fn config(&self) -> SdkConfig {

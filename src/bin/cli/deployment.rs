@@ -38,6 +38,11 @@ pub(crate) struct Deployment {
 const STACK_TAG: &str = "aws:cloudformation:stack-name";
 
 impl Which {
+    /// Whose credentials look at it, and where.
+    pub(crate) fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
     /// Whether a function is named, or the environment is one's.
     pub(crate) fn names_one(&self) -> bool {
         self.function.is_some() || self.stack.is_some() || environment("KMS_KEY_ARN").is_some()

@@ -12,6 +12,7 @@ macro_rules! say {
 }
 
 mod ask;
+mod attach;
 mod aws;
 mod channels;
 mod deployment;
@@ -51,6 +52,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    Attach(attach::Attach),
+    Detach(attach::Detach),
     Invoke(invoke::Invoke),
     Local(local::Local),
     Messages(messages::Messages),
@@ -67,6 +70,8 @@ enum Command {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
+        Command::Attach(attach) => Box::pin(attach.run()).await,
+        Command::Detach(detach) => Box::pin(detach.run()).await,
         Command::Invoke(invoke) => Box::pin(invoke.run()).await,
         Command::Local(local) => local.run().await,
         Command::Messages(messages) => messages.run().await,
