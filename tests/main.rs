@@ -7,6 +7,7 @@
 )]
 #![recursion_limit = "256"] // the SDK's futures nest deeply
 
+mod attach;
 mod configuration;
 mod countries;
 mod emulator;

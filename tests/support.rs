@@ -310,3 +310,29 @@ impl Function {
 pub(crate) fn withheld(channel: &str, reason: &str) -> Value {
     json!({"outcome": "withheld", "channel": channel, "reason": reason})
 }
+
+/// What the command line printed, and its exit code.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// The real `cognito-sender` against the stand-in, without a terminal.
+pub(crate) fn run(aws: &StandIn, arguments: &[&str]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_cognito-sender"))
+        .args(arguments)
+        .env_clear()
+        .env("AWS_ENDPOINT_URL", aws.endpoint())
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_SECRET_ACCESS_KEY", "local")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}

@@ -416,14 +416,17 @@ impl Story {
             );
         };
         let mut title = format!("Event {request_id}, {day} (UTC)\n");
-        let lines = self
+        let mut lines = self
             .deliveries
             .iter()
             .filter_map(|delivery| match &delivery.told {
                 Told::Line(line) => Some(line),
                 Told::Ended(_) => None,
             });
-        if let Some(line) = lines.last().filter(|line| line.contains_key("channel")) {
+        if let Some(line) = lines
+            .next_back()
+            .filter(|line| line.contains_key("channel"))
+        {
             let channel = match text(line, "channel").as_str() {
                 "sms" => "SMS",
                 _ => "e-mail",
