@@ -231,7 +231,7 @@ impl OriginationIdentity {
     /// Whether mobile carriers of the country take messages from it. The US
     /// takes numbers registered there only; no sender IDs in US, CA, CN (SNS
     /// guide, "Sender IDs" and "Requirements for US destinations").
-    pub(crate) fn is_taken_by(&self, country: Country) -> bool {
+    pub fn is_taken_by(&self, country: Country) -> bool {
         match self {
             Self::SenderId(_) => !matches!(country.as_str(), "US" | "CA" | "CN"),
             Self::Number(number) if country.as_str() == "US" => {

@@ -18,7 +18,8 @@
 //!    [`suppression`] asks whether the recipient gets nothing at all.
 //! 4. [`sandbox`] tells whether the account may reach the destination at all,
 //!    [`routing`] from which number or sender ID. Both were asked of the
-//!    account beforehand, beside the function's start (`probe`).
+//!    account beforehand, beside the function's start (`probe`). [`decision`]
+//!    says what that means for the message.
 //! 5. [`locale`] chooses the language, [`catalogue`] finds the texts (built in:
 //!    `messages/*.toml`; one's own go first), and [`message`] makes the words of
 //!    them: one segment for an SMS ([`sms_length`]), one layout for all mails.
@@ -41,6 +42,7 @@ pub mod clients;
 pub mod code;
 pub mod config;
 pub mod country;
+pub mod decision;
 pub mod destination;
 pub mod email;
 pub mod error;

@@ -48,6 +48,17 @@ pub enum Doubt {
     LedgerUnavailable,
 }
 
+impl Doubt {
+    /// The metric that counts it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SandboxUnknown => "SandboxUnknown",
+            Self::OriginationUnknown => "OriginationUnknown",
+            Self::LedgerUnavailable => "LedgerUnavailable",
+        }
+    }
+}
+
 /// What happened to one event, gathered on its way.
 pub struct Report {
     started: Instant,
@@ -117,11 +128,7 @@ impl Report {
     }
 
     pub(crate) fn doubt(&mut self, doubt: Doubt) {
-        let name = match doubt {
-            Doubt::SandboxUnknown => "SandboxUnknown",
-            Doubt::OriginationUnknown => "OriginationUnknown",
-            Doubt::LedgerUnavailable => "LedgerUnavailable",
-        };
+        let name = doubt.name();
         if !self.doubts.contains(&name) {
             self.doubts.push(name);
         }

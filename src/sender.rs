@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_cognitoidentityprovider::operation::admin_get_user::AdminGetUserError;
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::clients::Clients;
 use crate::code::{Opener, SealedCode, Secret};
 use crate::config::{Config, OriginationIdentity};
+use crate::decision;
 use crate::destination::{EmailAddress, PhoneNumber};
 use crate::email::Email;
 use crate::error::{Error, Fault};
@@ -224,19 +226,12 @@ impl Sender {
             timeout(wait, opted_out)
         );
         delivery.report.spent(Stage::Account, asking);
-        heed(verdict.unwrap_or(Verdict::Unknown), delivery.report)?;
-        let from = match route.unwrap_or(Route::Unknown) {
-            Route::From(identity) => Some(identity),
-            Route::ChosenBySns => None,
-            Route::Unknown => {
-                delivery.report.doubt(Doubt::OriginationUnknown);
-                None
-            }
-            Route::Unreachable => return Err(Reason::NoOriginationNumber.into()),
-        };
-        if matches!(opted_out, Ok(Ok(true))) {
-            return Err(Reason::OptedOut.into());
-        }
+        let from = decision::sms(
+            verdict.unwrap_or(Verdict::Unknown),
+            route.unwrap_or(Route::Unknown),
+            told(opted_out),
+            |doubt| delivery.report.doubt(doubt),
+        )?;
         let (message, broken) = self.texts.sms(request, &code, to.country());
         delivery.report.broken(&broken);
         Ok(Prepared::Sms { to, from, message })
@@ -281,10 +276,11 @@ impl Sender {
             timeout(wait, suppressed)
         );
         delivery.report.spent(Stage::Account, asking);
-        heed(verdict.unwrap_or(Verdict::Unknown), delivery.report)?;
-        if matches!(suppressed, Ok(Ok(true))) {
-            return Err(Reason::Suppressed.into());
-        }
+        decision::email(
+            verdict.unwrap_or(Verdict::Unknown),
+            told(suppressed),
+            |doubt| delivery.report.doubt(doubt),
+        )?;
         Ok(Prepared::Email {
             by,
             to,
@@ -460,13 +456,8 @@ impl Sender {
     }
 }
 
-fn heed(verdict: Verdict, report: &mut Report) -> Result<(), Stop> {
-    match verdict {
-        Verdict::Deliverable => Ok(()),
-        Verdict::Unverified => Err(Reason::UnverifiedDestination.into()),
-        Verdict::Unknown => {
-            report.doubt(Doubt::SandboxUnknown);
-            Ok(())
-        }
-    }
+/// What a question told that was asked beside the code's opening, if it came to
+/// an end in time.
+fn told(answer: Result<Result<Option<bool>, JoinError>, Elapsed>) -> Option<bool> {
+    answer.ok()?.ok()?
 }

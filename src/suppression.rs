@@ -62,8 +62,8 @@ impl Suppression {
         })
     }
 
-    /// Whether the number is known to have opted out.
-    pub async fn sms(&self, to: &PhoneNumber) -> bool {
+    /// Whether the number has opted out; `None`: SNS did not tell.
+    pub async fn sms(&self, to: &PhoneNumber) -> Option<bool> {
         let ask = async {
             let asking = self.sns.check_if_phone_number_is_opted_out();
             let answer = asking.phone_number(to.expose()).send().await;
@@ -71,12 +71,11 @@ impl Suppression {
                 .map(|answer| answer.is_opted_out())
                 .map_err(|error| Fault::new("SNS CheckIfPhoneNumberIsOptedOut", &error))
         };
-        let answer = self.opted_out.get(to.expose(), ask).await;
-        answer.unwrap_or(false)
+        self.opted_out.get(to.expose(), ask).await
     }
 
-    /// Whether SES is known to suppress mail to the address.
-    pub async fn email(&self, to: &EmailAddress) -> bool {
+    /// Whether SES suppresses mail to the address; `None`: it did not tell.
+    pub async fn email(&self, to: &EmailAddress) -> Option<bool> {
         let ask = async {
             let asking = self.ses.get_suppressed_destination();
             match asking.email_address(to.expose()).send().await {
@@ -91,8 +90,8 @@ impl Suppression {
                 Err(error) => Err(Fault::new("SES GetSuppressedDestination", &error)),
             }
         };
-        let Some(Some(reason)) = self.suppressed.get(to.expose(), ask).await else {
-            return false;
+        let Some(reason) = self.suppressed.get(to.expose(), ask).await? else {
+            return Some(false);
         };
         // An old entry does no harm where suppressing was turned off since.
         let ask = |deadline| async move {
@@ -101,8 +100,8 @@ impl Suppression {
                 fresh_for: with_jitter(REASONS_FRESH),
             })
         };
-        let reasons = self.reasons.get(ask).await;
-        reasons.is_some_and(|reasons| reasons.contains(&reason))
+        let reasons = self.reasons.get(ask).await?;
+        Some(reasons.contains(&reason))
     }
 
     async fn fetch_reasons(&self, deadline: Deadline) -> Result<Vec<SuppressionListReason>, Fault> {

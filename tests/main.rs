@@ -10,6 +10,7 @@
 mod attach;
 mod configuration;
 mod countries;
+mod doctor;
 mod emulator;
 mod errors;
 mod events;
@@ -17,6 +18,7 @@ mod faults;
 mod flow;
 mod ledger;
 mod messages;
+mod operator;
 mod properties;
 mod readme;
 mod routing;

@@ -304,6 +304,11 @@ impl Function {
     pub(crate) fn stop(self) -> String {
         self.process.stop()
     }
+
+    /// As `stop`; the AWS stays.
+    pub(crate) fn end(self) -> (StandIn, String) {
+        (self.aws, self.process.stop())
+    }
 }
 
 /// The answer to a message that was withheld.

@@ -89,7 +89,10 @@ fn user_pool(account: &Account, call: &Call, id: &str) -> Value {
         super::FUNCTION
     );
     let sender = json!({ "LambdaVersion": "V1_0", "LambdaArn": function });
-    let own = json!({ "LambdaConfig": {
+    let own = json!({ "AutoVerifiedAttributes": ["email"], "SmsConfiguration": {
+        "SnsCallerArn": format!("arn:aws:iam::{}:role/sms", account.id), "ExternalId": "app",
+        "SnsRegion": call.region,
+    }, "LambdaConfig": {
         "KMSKeyID": KEY_ARN, "CustomSMSSender": sender, "CustomEmailSender": sender,
     } });
     with_defaults(&own, &basis(account, call, id))

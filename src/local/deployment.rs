@@ -110,10 +110,7 @@ pub(super) fn handle(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
         "GetQueueUrl" => Ok(json!({
             "QueueUrl": format!("https://sqs.{}.amazonaws.com/{}/{FUNCTION}-FailureQueue", call.region, account.id),
         })),
-        "GetQueueAttributes" => Ok(json!({ "Attributes": {
-            "ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0",
-            "MessageRetentionPeriod": "345600", "KmsMasterKeyId": KEY_ARN,
-        } })),
+        "GetQueueAttributes" => Ok(queue_attributes(call)),
         "DescribeAlarms" => Ok(describe_alarms(call)),
         // Only `SMSMonthToDateSpentUSD` has ever been more than nothing.
         "GetMetricStatistics" => Ok(match call.str("MetricName") {
@@ -253,6 +250,28 @@ fn remove_permission(account: &mut Account, call: &Call) -> Result<Value, Refusa
     }
     account.function_policy = Some(statements);
     Ok(json!({}))
+}
+
+/// Those that were asked for.
+fn queue_attributes(call: &Call) -> Value {
+    let asked = call.json("AttributeNames");
+    let asked: Vec<&str> = asked
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let attributes = [
+        ("ApproximateNumberOfMessages", "0"),
+        ("ApproximateNumberOfMessagesNotVisible", "0"),
+        ("ApproximateNumberOfMessagesDelayed", "0"),
+        ("MessageRetentionPeriod", "345600"),
+        ("KmsMasterKeyId", KEY_ARN),
+    ];
+    let told = attributes
+        .into_iter()
+        .filter(|(name, _)| asked.contains(name));
+    json!({ "Attributes": told.map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>() })
 }
 
 fn describe_alarms(call: &Call) -> Value {

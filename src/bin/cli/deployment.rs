@@ -116,18 +116,24 @@ impl Which {
     }
 }
 
-/// What the function reads at its start.
+/// What the function reads at its start. Its folder of own texts is named, and
+/// is not here.
 fn settings(function: &FunctionConfiguration) -> Result<Config, InvalidConfig> {
+    const FOLDER: &str = "MESSAGES_DIR";
     let variables = function
         .environment()
         .and_then(|environment| environment.variables());
+    let value = |variable: &str| variables?.get(variable).cloned();
     let arn = function.function_arn().unwrap_or_default();
-    Config::read(|variable| match variable {
+    let mut config = Config::read(|variable| match variable {
         "AWS_REGION" => arn.split(':').nth(3).map(str::to_owned),
+        FOLDER => None,
         // Those are the function's own, in Lambda.
         _ if variable.starts_with("AWS_") => None,
-        _ => variables?.get(variable).cloned(),
-    })
+        _ => value(variable),
+    })?;
+    config.texts.folder = value(FOLDER).filter(|folder| !folder.trim().is_empty());
+    Ok(config)
 }
 
 /// The function of a stack: of those whose names begin with the stack's, as

@@ -17,6 +17,7 @@ mod aws;
 mod channels;
 mod deployment;
 mod destinations;
+mod doctor;
 mod explain;
 mod invoke;
 mod local;
@@ -54,6 +55,7 @@ struct CommandLine {
 enum Command {
     Attach(attach::Attach),
     Detach(attach::Detach),
+    Doctor(doctor::Doctor),
     Invoke(invoke::Invoke),
     Local(local::Local),
     Messages(messages::Messages),
@@ -72,6 +74,7 @@ async fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Attach(attach) => Box::pin(attach.run()).await,
         Command::Detach(detach) => Box::pin(detach.run()).await,
+        Command::Doctor(doctor) => Box::pin(doctor.run()).await,
         Command::Invoke(invoke) => Box::pin(invoke.run()).await,
         Command::Local(local) => local.run().await,
         Command::Messages(messages) => messages.run().await,

@@ -246,7 +246,7 @@ async fn may_text(config: &Config, clients: &Clients, to: &PhoneNumber) -> Answe
         }
         Route::Unreachable => return Answer::Withheld(Reason::NoOriginationNumber),
     };
-    if Suppression::new(clients, None).sms(to).await {
+    if Suppression::new(clients, None).sms(to).await == Some(true) {
         return Answer::Withheld(Reason::OptedOut);
     }
     let from = match &origination {
@@ -319,7 +319,7 @@ async fn may_mail(
             }
         }
     }
-    if Suppression::new(clients, configuration_set).email(to).await {
+    if Suppression::new(clients, configuration_set).email(to).await == Some(true) {
         return Answer::Withheld(Reason::Suppressed);
     }
     let own = config.email.as_ref();
