@@ -8,7 +8,10 @@
 #![recursion_limit = "256"] // the SDK's futures nest deeply
 
 mod attach;
+#[path = "../fuzz/checks.rs"]
+mod checks;
 mod configuration;
+mod corpus;
 mod countries;
 mod doctor;
 mod emulator;

@@ -1,0 +1,7 @@
+//! The function's variables.
+#![no_main]
+
+#[path = "checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::configuration(data));

@@ -1,0 +1,7 @@
+//! Cognito's events, and what is said of them.
+#![no_main]
+
+#[path = "checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::event(data));
