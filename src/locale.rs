@@ -53,9 +53,12 @@ pub fn best<'a>(wishes: &[String], available: &[&'a str]) -> Option<&'a str> {
     })
 }
 
+/// What RFC 5646 (section 4.4.1) bids readers to take.
+const LONGEST_TAG: usize = 35;
+
 /// `pt-BR`, `pt_BR` and `iw` (which is `he` today); `None` for anything else.
 fn parse(tag: &str, canonicalizer: &LocaleCanonicalizer) -> Option<LanguageIdentifier> {
-    if tag.len() > 35 {
+    if tag.len() > LONGEST_TAG {
         return None;
     }
     let tag = tag.replace('_', "-");
@@ -64,7 +67,9 @@ fn parse(tag: &str, canonicalizer: &LocaleCanonicalizer) -> Option<LanguageIdent
     let mut locale = Locale::try_from_str(tag).ok()?;
     canonicalizer.canonicalize(&mut locale);
     let language = locale.id;
-    (language.language.as_str() != "und").then_some(language)
+    // Some grow: Serbo-Croatian gets its script.
+    let fits = language.to_string().len() <= LONGEST_TAG;
+    (fits && language.language.as_str() != "und").then_some(language)
 }
 
 /// A language tag as this crate writes it, such as `pt-BR`; `None` for what is

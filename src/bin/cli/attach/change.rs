@@ -1,7 +1,6 @@
 //! A change of a user pool: shown, confirmed, kept for a roll-back, made, read
 //! back and compared.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +13,7 @@ use super::permission::{Permission, Turn};
 use super::rollback::{self, Rollback};
 use super::settings::{Pool, comparable, mfa};
 use crate::Failure;
+use crate::ask::confirmed;
 
 /// How a change is made.
 #[derive(Args)]
@@ -73,8 +73,7 @@ impl Change {
             say!("Nothing was changed (--dry-run).");
             return Ok(ExitCode::SUCCESS);
         }
-        if let Some(unconfirmed) = unconfirmed(manner.yes)? {
-            eprintln!("{unconfirmed}");
+        if !confirmed("Change the pool?", manner.yes)? {
             return Ok(ExitCode::from(2));
         }
         self.still_so().await?;
@@ -229,24 +228,4 @@ impl Change {
 fn listed(differences: &[Difference]) -> String {
     let lines: Vec<_> = differences.iter().map(ToString::to_string).collect();
     lines.join("\n")
-}
-
-/// Asks on a terminal; what to say when the answer is not yes.
-fn unconfirmed(yes: bool) -> Result<Option<&'static str>, Failure> {
-    if yes {
-        return Ok(None);
-    }
-    let input = std::io::stdin();
-    if !input.is_terminal() {
-        return Ok(Some(
-            "Nothing was changed: there is no terminal to ask on. Say --yes.",
-        ));
-    }
-    let mut output = std::io::stdout();
-    write!(output, "Change it? [y/N] ")?;
-    output.flush()?;
-    let mut answer = String::new();
-    std::io::BufRead::read_line(&mut input.lock(), &mut answer)?;
-    let answer = answer.trim().to_lowercase();
-    Ok((!["y", "yes"].contains(&answer.as_str())).then_some("Nothing was changed."))
 }
