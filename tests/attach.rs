@@ -234,7 +234,17 @@ fn a_roll_back_restores_what_was() {
     assert_eq!(account.confirmed("attach", &[]).code, 0);
     assert_ne!(account.pool()["LambdaConfig"], untouched()["LambdaConfig"]);
     let file = account.file.to_str().unwrap();
-    let ran = account.run(&["attach", "--roll-back", file, "--yes"]);
+    // Rolling back can be rolled back too, by a file of its own.
+    let undo = format!("{file}.undo");
+    let ran = account.run(&[
+        "attach",
+        "--roll-back",
+        file,
+        "--yes",
+        "--rollback-file",
+        &undo,
+    ]);
+    std::fs::remove_file(&undo).unwrap();
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert_eq!(account.pool()["LambdaConfig"], untouched()["LambdaConfig"]);
     assert_eq!(account.pool()["Policies"], untouched()["Policies"]);
