@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -57,9 +61,7 @@ impl Clients {
             .credentials_provider(credentials)
             .region(Region::new(config.region.clone()))
             .http_client(http_client(config.ca_bundle.as_deref()))
-            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
-                aws_smithy_async::rt::sleep::TokioSleep::new(),
-            ))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .time_source(aws_smithy_async::time::SystemTimeSource::new())
             // See `retry`.
             .retry_config(RetryConfig::disabled())
@@ -119,14 +121,22 @@ impl Clients {
     }
 }
 
+/// One connector for all clients. `Builder::build_https` would make one for each
+/// of them, parsing the roots each time, and throw it away again: it only looks
+/// whether it could.
 fn http_client(ca_bundle: Option<&[u8]>) -> SharedHttpClient {
     let roots =
         TrustStore::empty().with_pem_certificate(ca_bundle.unwrap_or(AMAZON_ROOTS.as_bytes()));
-    let builder =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-    match TlsContext::builder().with_trust_store(roots).build() {
-        Ok(context) => builder.tls_context(context).build_https(),
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT);
+    let connector = Connector::builder()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .connector_settings(settings.build())
+        .sleep_impl(TokioSleep::new());
+    let connector = match TlsContext::builder().with_trust_store(roots).build() {
+        Ok(context) => connector.tls_context(context),
         // Cannot happen with rustls; the system's roots then serve as well.
-        Err(_) => builder.build_https(),
-    }
+        Err(_) => connector,
+    };
+    let connector = SharedHttpConnector::new(connector.build());
+    http_client_fn(move |_, _| connector.clone())
 }

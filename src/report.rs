@@ -38,7 +38,7 @@ pub enum Stage {
 }
 
 /// What was sent all the same, though a question stayed open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
     /// Whether the sandbox lets it through.
     SandboxUnknown,

@@ -3,6 +3,12 @@
 
 use std::path::PathBuf;
 
+use aws_sdk_cognitoidentityprovider::operation::update_user_pool::UpdateUserPoolInput;
+use aws_sdk_cognitoidentityprovider::types::{
+    AdminCreateUserConfigType, DeviceConfigurationType, EmailConfigurationType, LambdaConfigType,
+    PasswordPolicyType, SignInPolicyType, SmsConfigurationType, UserPoolAddOnsType,
+    UserPoolPolicyType, UserPoolType,
+};
 use cognito_sender::local::{FUNCTION, Fault, KEY_ARN, Options, StandIn};
 use serde_json::{Value, json};
 
@@ -17,9 +23,10 @@ fn pool() -> Value {
     json!({
         "Id": POOL, "Name": "customers", "CreationDate": 1_700_000_000, "LastModifiedDate": 1_700_000_001,
         "Arn": format!("arn:aws:cognito-idp:us-east-1:123456789012:userpool/{POOL}"),
-        "EstimatedNumberOfUsers": 12_345, "Domain": "customers", "CustomDomain": "auth.example.com",
+        "Status": "Enabled", "EstimatedNumberOfUsers": 12_345,
+        "SmsConfigurationFailure": "SNSSandbox", "EmailConfigurationFailure": "none", "Domain": "customers", "CustomDomain": "auth.example.com",
         "SchemaAttributes": [{ "Name": "tenant", "AttributeDataType": "String", "Mutable": false }],
-        "UsernameAttributes": ["email", "phone_number"],
+        "UsernameAttributes": ["email", "phone_number"], "AliasAttributes": ["preferred_username"],
         "UsernameConfiguration": { "CaseSensitive": false },
         "Policies": {
             "PasswordPolicy": {
@@ -33,6 +40,12 @@ fn pool() -> Value {
         "LambdaConfig": {
             "PreSignUp": other("pre-sign-up"), "CustomMessage": other("custom-message"),
             "PostConfirmation": other("post-confirmation"), "UserMigration": other("user-migration"),
+            "PreAuthentication": other("pre-authentication"),
+            "PostAuthentication": other("post-authentication"),
+            "DefineAuthChallenge": other("define-challenge"),
+            "CreateAuthChallenge": other("create-challenge"),
+            "VerifyAuthChallengeResponse": other("verify-challenge"),
+            "InboundFederation": { "LambdaVersion": "V1_0", "LambdaArn": other("federation") },
             "PreTokenGeneration": other("pre-token"),
             "PreTokenGenerationConfig": { "LambdaVersion": "V2_0", "LambdaArn": other("pre-token") },
         },
@@ -57,7 +70,8 @@ fn pool() -> Value {
         },
         "SmsConfiguration": {
             "SnsCallerArn": "arn:aws:iam::123456789012:role/sms", "ExternalId": "customers",
-            "SnsRegion": "us-east-1",
+            "SnsRegion": "us-east-1", "EumsSms": { "CallerArn": "arn:aws:iam::123456789012:role/eums",
+            "ExternalId": "customers", "Region": "us-east-1" },
         },
         "UserPoolTags": { "team": "identity" },
         "AdminCreateUserConfig": {
@@ -72,7 +86,57 @@ fn pool() -> Value {
         },
         "AccountRecoverySetting": { "RecoveryMechanisms": [{ "Priority": 1, "Name": "verified_email" }] },
         "UserPoolTier": "PLUS",
+        "KeyConfiguration": { "KeyType": "CUSTOMER_MANAGED_KEY", "KmsKeyArn": KEY_ARN },
+        "IssuerConfiguration": { "Type": "MULTI_REGION" },
+        "AcrConfiguration": { "LEVEL_1": { "AcrValue": "urn:example:one" } },
     })
+}
+
+/// An SDK that knows of another member breaks this test, not a pool: once
+/// [`pool`] has it, `attaching_changes_three_settings_and_no_other` tells whether
+/// it is carried over.
+#[test]
+fn the_pool_has_every_member_that_the_sdk_knows_of() {
+    let pool = pool();
+    macro_rules! names {
+        ($shape:ty) => {{
+            let members = <$shape>::SCHEMA.members().iter();
+            let names = members.filter_map(|member| member.member_name());
+            names.collect::<Vec<&str>>()
+        }};
+    }
+    let described = names!(UserPoolType);
+    assert!(described.len() > 30, "{described:?}");
+    let told = names!(UpdateUserPoolInput);
+    let told = told.iter().map(|name| match *name {
+        "UserPoolId" => "Id",
+        "PoolName" => "Name",
+        name => name,
+    });
+    for name in described.iter().copied().chain(told) {
+        assert!(!pool[name].is_null(), "{name}: set it in pool()");
+    }
+    for (path, names) in [
+        ("/Policies", names!(UserPoolPolicyType)),
+        ("/Policies/PasswordPolicy", names!(PasswordPolicyType)),
+        ("/Policies/SignInPolicy", names!(SignInPolicyType)),
+        ("/LambdaConfig", names!(LambdaConfigType)),
+        ("/EmailConfiguration", names!(EmailConfigurationType)),
+        ("/SmsConfiguration", names!(SmsConfigurationType)),
+        ("/AdminCreateUserConfig", names!(AdminCreateUserConfigType)),
+        ("/UserPoolAddOns", names!(UserPoolAddOnsType)),
+        ("/DeviceConfiguration", names!(DeviceConfigurationType)),
+    ] {
+        for name in names {
+            // What attaching sets.
+            let ours = ["CustomSMSSender", "CustomEmailSender", "KMSKeyID"];
+            let set = !pool.pointer(path).unwrap()[name].is_null();
+            assert!(
+                set || ours.contains(&name),
+                "{path}/{name}: set it in pool()"
+            );
+        }
+    }
 }
 
 struct Account {

@@ -116,6 +116,17 @@ impl Which {
     }
 }
 
+impl Deployment {
+    /// What the function reads from its environment.
+    ///
+    /// # Errors
+    /// Settings with which it does not start.
+    pub(crate) fn config(self) -> Result<Config, Failure> {
+        let wrong = |invalid| format!("the function's settings: {invalid}").into();
+        self.config.map_err(wrong)
+    }
+}
+
 /// What the function reads at its start. Its folder of own texts is named, and
 /// is not here.
 fn settings(function: &FunctionConfiguration) -> Result<Config, InvalidConfig> {

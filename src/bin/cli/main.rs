@@ -28,6 +28,7 @@ mod production;
 mod seal;
 mod setting;
 mod test;
+mod way;
 
 use std::process::ExitCode;
 

@@ -9,10 +9,8 @@ use cognito_sender::destination::{EmailAddress, PhoneNumber};
 use cognito_sender::email::Email;
 use cognito_sender::event::{Channel, Occasion};
 use cognito_sender::message::{EmailMessage, SmsMessage};
-use cognito_sender::routing::{Route, Routing};
-use cognito_sender::sandbox::{Sandbox, Verdict};
+use cognito_sender::report::Doubt;
 use cognito_sender::sms::Sms;
-use cognito_sender::suppression::Suppression;
 use cognito_sender::{Clients, Deadline, Error, Outcome, Reason, Secret};
 
 use crate::Failure;
@@ -22,11 +20,10 @@ use crate::channels::function_clients;
 use crate::deployment::Which;
 use crate::destinations::{Destination, destination};
 use crate::page::{WIDTH, wrapped};
+use crate::way;
 
 /// A person waits at the terminal.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The account is asked so often: from afar, the first answer comes late.
-const QUESTIONS: u32 = 3;
 
 /// Send one real message, marked as a test, the way that codes go
 ///
@@ -52,25 +49,12 @@ pub(crate) struct Test {
     which: Which,
 }
 
-/// What the account says to the destination.
-enum Answer {
-    Goes {
-        from: String,
-        origination: Option<OriginationIdentity>,
-        /// What could not be learned.
-        doubts: Vec<String>,
-    },
-    Withheld(Reason),
-}
-
 impl Test {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let found = self.which.find().await?;
-        let config = match found.config {
-            Ok(config) => config,
-            Err(invalid) => return Err(format!("the function's settings: {invalid}").into()),
-        };
-        let clients = function_clients(&found.sdk, &config);
+        let sdk = found.sdk.clone();
+        let config = found.config()?;
+        let clients = function_clients(&sdk, &config);
         match &self.to {
             Destination::Number(to) => self.sms(&config, &clients, to).await,
             Destination::Address(to) => self.email(&config, &clients, to).await,
@@ -85,18 +69,27 @@ impl Test {
     ) -> Result<ExitCode, Failure> {
         let region = &config.sms.region;
         let text = text(config);
-        let (from, origination, doubts) = match may_text(config, clients, to).await {
-            Answer::Withheld(reason) => return Ok(self.withheld(reason, Channel::Sms, region)),
-            Answer::Goes {
-                from,
-                origination,
-                doubts,
-            } => (from, origination, doubts),
+        let way = way::of_sms(config, clients, to).await;
+        let origination = match way.end {
+            Ok(origination) => origination,
+            Err(reason) => return Ok(self.withheld(reason, Channel::Sms, region)),
         };
+        let from = match &origination {
+            Some(OriginationIdentity::Number(name) | OriginationIdentity::SenderId(name)) => name,
+            None => "a sender of SNS's choice",
+        };
+        let mut doubts = Vec::new();
+        for doubt in way.doubts {
+            doubts.push(sms_doubt(doubt, clients).await);
+        }
+        if to.country().is_some_and(|country| country.as_str() == "IN") {
+            let india = "whether carriers in India take it: this text is of no registered template";
+            doubts.push(india.to_owned());
+        }
         let country = to.country().map(|country| format!(" ({country})"));
         let country = country.unwrap_or_default();
-        let way = format!("by SNS in {region}, from {from}");
-        show(&format!("{}{country}", to.expose()), &way, &text, &doubts);
+        let by = format!("by SNS in {region}, from {from}");
+        show(&format!("{}{country}", to.expose()), &by, &text, &doubts);
         if !confirmed("Send it? It costs what an SMS there costs.", self.yes)? {
             return Ok(ExitCode::from(2));
         }
@@ -122,13 +115,17 @@ impl Test {
         };
         let region = &own.region;
         let text = text(config);
-        let set = own.configuration_set.as_deref();
-        let (from, doubts) = match may_mail(config, clients, to, set).await {
-            Answer::Withheld(reason) => return Ok(self.withheld(reason, Channel::Email, region)),
-            Answer::Goes { from, doubts, .. } => (from, doubts),
-        };
-        let way = format!("by SES in {region}, from {from}");
-        show(to.expose(), &way, &text, &doubts);
+        let way = way::of_email(config, own, clients, to).await;
+        if let Err(reason) = way.end {
+            return Ok(self.withheld(reason, Channel::Email, region));
+        }
+        let from = own.from.address.expose();
+        let mut doubts = Vec::new();
+        for doubt in way.doubts {
+            doubts.push(email_doubt(doubt, clients, to).await);
+        }
+        let by = format!("by SES in {region}, from {from}");
+        show(to.expose(), &by, &text, &doubts);
         if !confirmed("Send it?", self.yes)? {
             return Ok(ExitCode::from(2));
         }
@@ -200,134 +197,56 @@ impl Test {
     }
 }
 
-fn show(to: &str, way: &str, text: &str, doubts: &[String]) {
-    say!("A test message to {to},\n{way}, with your credentials:\n\n    {text}\n");
+fn show(to: &str, by: &str, text: &str, doubts: &[String]) {
+    say!("A test message to {to},\n{by}, with your credentials:\n\n    {text}\n");
     for doubt in doubts {
         say!("{}\n", wrapped(&format!("unknown: {doubt}"), WIDTH));
     }
 }
 
-/// What stands against a text message, as the function asks it.
-async fn may_text(config: &Config, clients: &Clients, to: &PhoneNumber) -> Answer {
-    let mut doubts = Vec::new();
-    if config.sandbox_check {
-        let mut verdict = Verdict::Unknown;
-        for _ in 0..QUESTIONS {
-            verdict = Sandbox::new(clients).sms(to).await;
-            if verdict != Verdict::Unknown {
-                break;
-            }
-        }
-        match verdict {
-            Verdict::Deliverable => (),
-            Verdict::Unverified => return Answer::Withheld(Reason::UnverifiedDestination),
-            Verdict::Unknown => doubts.push(sms_sandbox_silent(clients).await),
-        }
+/// What SNS did not tell, why, and what follows.
+async fn sms_doubt(doubt: Doubt, clients: &Clients) -> String {
+    let sns = &clients.sns;
+    if doubt == Doubt::OriginationUnknown {
+        let asked = sns.list_origination_numbers().send().await;
+        let told = asked.err().map_or_else(slow, |error| refusal(&error));
+        return format!(
+            "which numbers the account has (sns:ListOriginationNumbers): {told}. SNS chooses the \
+             sender"
+        );
     }
-    let routing = || Routing::new(config.sms.origination.clone(), clients);
-    let mut route = Route::Unknown;
-    for _ in 0..QUESTIONS {
-        route = routing().to(to.country()).await;
-        if route != Route::Unknown {
-            break;
-        }
-    }
-    let origination = match route {
-        Route::From(identity) => Some(identity),
-        Route::ChosenBySns => None,
-        Route::Unknown => {
-            let asked = clients.sns.list_origination_numbers().send().await;
-            let told = asked.err().map(|error| refusal(&error)).unwrap_or_default();
-            doubts.push(format!(
-                "which numbers the account has (sns:ListOriginationNumbers): {told}. SNS chooses \
-                 the sender"
-            ));
-            None
-        }
-        Route::Unreachable => return Answer::Withheld(Reason::NoOriginationNumber),
-    };
-    if Suppression::new(clients, None).sms(to).await == Some(true) {
-        return Answer::Withheld(Reason::OptedOut);
-    }
-    let from = match &origination {
-        Some(OriginationIdentity::Number(name) | OriginationIdentity::SenderId(name)) => {
-            name.clone()
-        }
-        None => "a sender of SNS's choice".to_owned(),
-    };
-    if to.country().is_some_and(|country| country.as_str() == "IN") {
-        let india = "whether carriers in India take it: this text is of no registered template";
-        doubts.push(india.to_owned());
-    }
-    Answer::Goes {
-        from,
-        origination,
-        doubts,
-    }
-}
-
-/// Why the SMS sandbox did not tell.
-async fn sms_sandbox_silent(clients: &Clients) -> String {
-    let asked = match clients.sns.get_sms_sandbox_account_status().send().await {
-        Err(error) => Some(("GetSMSSandboxAccountStatus", refusal(&error))),
+    let (action, told) = match sns.get_sms_sandbox_account_status().send().await {
+        Err(error) => ("GetSMSSandboxAccountStatus", refusal(&error)),
         Ok(_) => {
-            let list = clients.sns.list_sms_sandbox_phone_numbers().send().await;
-            list.err()
-                .map(|error| ("ListSMSSandboxPhoneNumbers", refusal(&error)))
+            let list = sns.list_sms_sandbox_phone_numbers().send().await;
+            let told = list.err().map_or_else(slow, |error| refusal(&error));
+            ("ListSMSSandboxPhoneNumbers", told)
         }
     };
-    let (action, told) = asked.unwrap_or(("GetSMSSandboxAccountStatus", "it was slow".to_owned()));
     format!(
         "whether the SMS sandbox lets it through (sns:{action}): {told}. If it does not, SNS takes \
          the message and delivers nothing"
     )
 }
 
-/// What stands against a mail, as the function asks it.
-async fn may_mail(
-    config: &Config,
-    clients: &Clients,
-    to: &EmailAddress,
-    configuration_set: Option<&str>,
-) -> Answer {
-    let mut doubts = Vec::new();
-    if config.sandbox_check {
-        let mut verdict = Verdict::Unknown;
-        for _ in 0..QUESTIONS {
-            verdict = Sandbox::new(clients).email(to).await;
-            if verdict != Verdict::Unknown {
-                break;
-            }
+/// What SES did not tell, why, and what follows.
+async fn email_doubt(_: Doubt, clients: &Clients, to: &EmailAddress) -> String {
+    let (action, told) = match clients.ses.get_account().send().await {
+        Err(error) => ("GetAccount", refusal(&error)),
+        Ok(_) => {
+            let asking = clients.ses.get_email_identity();
+            let asked = asking.email_identity(to.domain()).send().await;
+            let told = asked.err().map_or_else(slow, |error| refusal(&error));
+            ("GetEmailIdentity", told)
         }
-        match verdict {
-            Verdict::Deliverable => (),
-            Verdict::Unverified => return Answer::Withheld(Reason::UnverifiedDestination),
-            Verdict::Unknown => {
-                let (action, told) = match clients.ses.get_account().send().await {
-                    Err(error) => ("GetAccount", refusal(&error)),
-                    Ok(_) => {
-                        let asking = clients.ses.get_email_identity();
-                        let asked = asking.email_identity(to.domain()).send().await;
-                        let told = asked.err().map(|error| refusal(&error));
-                        ("GetEmailIdentity", told.unwrap_or("it was slow".to_owned()))
-                    }
-                };
-                doubts.push(format!(
-                    "whether the SES sandbox lets it through (ses:{action}): {told}. If not, SES \
-                     refuses it"
-                ));
-            }
-        }
-    }
-    if Suppression::new(clients, configuration_set).email(to).await == Some(true) {
-        return Answer::Withheld(Reason::Suppressed);
-    }
-    let own = config.email.as_ref();
-    Answer::Goes {
-        from: own.map_or_else(String::new, |own| own.from.address.expose().to_owned()),
-        origination: None,
-        doubts,
-    }
+    };
+    format!(
+        "whether the SES sandbox lets it through (ses:{action}): {told}. If not, SES refuses it"
+    )
+}
+
+fn slow() -> String {
+    "it was slow".to_owned()
 }
 
 /// What nobody can take for a code.

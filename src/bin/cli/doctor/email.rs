@@ -25,6 +25,7 @@ pub(crate) async fn look(subject: &Subject) -> Vec<Finding> {
     let mut account = Account {
         config,
         region: &config.region,
+        flags: &subject.flags,
         ses: aws_sdk_sesv2::Client::new(&subject.in_region(&config.region)),
         pace: Pace::new(),
     };
@@ -41,6 +42,7 @@ pub(crate) async fn look(subject: &Subject) -> Vec<Finding> {
 struct Account<'a> {
     config: &'a EmailConfig,
     region: &'a str,
+    flags: &'a str,
     ses: aws_sdk_sesv2::Client,
     pace: Pace,
 }
@@ -85,7 +87,7 @@ impl Account<'_> {
                 "aws sesv2 create-email-identity --region {} --email-identity <address>",
                 self.region
             ))
-            .command("cognito-sender production")
+            .command(format!("cognito-sender production{}", self.flags))
     }
 
     fn quota(&self, account: &GetAccountOutput) -> Finding {
@@ -101,7 +103,7 @@ impl Account<'_> {
         } else {
             format!("{sent:.0} of {most:.0} sent in 24 hours")
         };
-        let what = format!("{day}; {:.0} messages/s", quota.max_send_rate());
+        let what = format!("{day}; {:.0} a second", quota.max_send_rate());
         let raise = format!(
             "aws service-quotas list-service-quotas --region {} --service-code ses",
             self.region

@@ -72,6 +72,8 @@ struct Subject {
     /// `None`: the settings of the present environment.
     function: Option<FunctionConfiguration>,
     pools: Vec<UserPoolId>,
+    /// By which the next command finds the same function.
+    flags: String,
 }
 
 impl Subject {
@@ -120,7 +122,7 @@ impl Doctor {
         if let Some(to) = &self.to {
             return to::tell(deployment, to, self.json).await;
         }
-        let report = examine(deployment, self.user_pool).await;
+        let report = examine(deployment, self.user_pool, self.which.flags()).await;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&report.json())?);
         } else {
@@ -143,7 +145,7 @@ fn colour() -> bool {
 }
 
 /// All checks, services side by side, each service one call after the other.
-async fn examine(deployment: Deployment, named: Vec<UserPoolId>) -> Report {
+async fn examine(deployment: Deployment, named: Vec<UserPoolId>, flags: String) -> Report {
     let Deployment {
         sdk,
         function,
@@ -187,6 +189,7 @@ async fn examine(deployment: Deployment, named: Vec<UserPoolId>) -> Report {
         },
         config: config.clone(),
         function: function.clone(),
+        flags,
     });
     let inside = async {
         let Some(subject) = &settings else {

@@ -259,7 +259,7 @@ impl Place<'_> {
         names.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let told: Vec<String> = names
             .iter()
-            .map(|(name, count)| format!("{name} {count} times"))
+            .map(|(name, count)| format!("{count} {name}"))
             .collect();
         let what = format!("in the last 24 hours: {}", told.join(", "));
         let why = "each is a try that sent nothing; the README says what to do about each name";
@@ -279,7 +279,7 @@ impl Place<'_> {
             return Finding::ok(Check::Texts, what);
         }
         let count = lines.len();
-        let what = format!("{count} messages used a built-in text, since your own is broken");
+        let what = format!("messages with a built-in text, since your own is broken: {count}");
         let why = "people read other words than you wrote; the log names file and line";
         Finding::warning(Check::Texts, what, why)
             .command("cognito-sender messages check <folder of your texts>")

@@ -126,7 +126,7 @@ impl Account<'_> {
                      --one-time-password <code>",
                     self.region
                 ))
-                .command("cognito-sender production"),
+                .command(format!("cognito-sender production{}", self.subject.flags)),
         )
     }
 
@@ -549,7 +549,7 @@ fn kind_and_rate(about: &PhoneNumberInformation, country: Option<Country>) -> St
         .messaging_limits()
         .and_then(|limits| limits.rate_limits());
     match (own.and_then(|rates| rates.get("SMS")), documented) {
-        (Some(rate), _) => format!("{kind}, {rate} messages/s"),
+        (Some(rate), _) => format!("{kind}, {rate} a second"),
         (None, Some(rate)) => format!("{kind}, about {rate} parts/s"),
         (None, None) => format!("{kind}, its rate is the country's"),
     }

@@ -1,24 +1,21 @@
 //! `doctor --to`: what would become of one message, as the function decides it.
-//!
-//! The function's own parts are asked (`sandbox`, `routing`, `suppression`,
-//! `decision`), with the credentials of whoever looks instead of its role's.
 
 use std::process::ExitCode;
 
-use aws_config::{Region, SdkConfig};
 use cognito_sender::config::OriginationIdentity;
 use cognito_sender::destination::{EmailAddress, PhoneNumber};
 use cognito_sender::event::Channel;
 use cognito_sender::report::Doubt;
-use cognito_sender::routing::{Route, Routing};
-use cognito_sender::sandbox::{Sandbox, Verdict};
-use cognito_sender::suppression::Suppression;
-use cognito_sender::{Clients, Config, Outcome, Reason, decision};
+use cognito_sender::routing::Route;
+use cognito_sender::sandbox::Verdict;
+use cognito_sender::{Clients, Config, Outcome, Reason};
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::channels::function_clients;
 use crate::deployment::Deployment;
 use crate::page::wrapped;
+use crate::way;
 
 /// As `invoke` ends.
 const WITHHELD: u8 = 3;
@@ -46,7 +43,7 @@ pub(crate) async fn tell(
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let config = deployment.config?;
-    let clients = clients(&deployment.sdk, &config);
+    let clients = function_clients(&deployment.sdk, &config);
     let walk = if destination.contains('@') {
         by_email(&config, &clients, destination).await
     } else {
@@ -63,26 +60,6 @@ pub(crate) async fn tell(
     })
 }
 
-/// The function's clients, with the caller's credentials.
-fn clients(sdk: &SdkConfig, config: &Config) -> Clients {
-    let at = |region: &str| {
-        let region = Region::new(region.to_owned());
-        sdk.to_builder().region(region).build()
-    };
-    let own = at(&config.region);
-    let email = config
-        .email
-        .as_ref()
-        .map_or(&config.region, |email| &email.region);
-    Clients {
-        dynamodb: aws_sdk_dynamodb::Client::new(&own),
-        kms: aws_sdk_kms::Client::new(&at(config.kms_key.region())),
-        sns: aws_sdk_sns::Client::new(&at(&config.sms.region)),
-        ses: aws_sdk_sesv2::Client::new(&at(email)),
-        cognito: aws_sdk_cognitoidentityprovider::Client::new(&own),
-    }
-}
-
 async fn by_sms(config: &Config, clients: &Clients, destination: &str) -> Walk {
     let mut walk = Walk::new(Channel::Sms, &config.sms.region);
     let Ok(to) = PhoneNumber::parse(destination) else {
@@ -97,16 +74,9 @@ async fn by_sms(config: &Config, clients: &Clients, destination: &str) -> Walk {
         Some(country) => format!("the number is one of {country}"),
         None => "the number is one of no country".to_owned(),
     });
-    let sandbox = Sandbox::new(clients);
-    let routing = Routing::new(config.sms.origination.clone(), clients);
-    let suppression = Suppression::new(clients, None);
-    let (verdict, route, opted_out) = tokio::join!(
-        may_reach(config, sandbox.sms(&to)),
-        routing.to(country),
-        suppression.sms(&to)
-    );
-    walk.sandbox(config, verdict);
-    walk.steps.push(match &route {
+    let way = way::of_sms(config, clients, &to).await;
+    walk.sandbox(config, way.verdict);
+    walk.steps.push(match &way.route {
         Route::From(OriginationIdentity::Number(number)) => format!("it would come from {number}"),
         Route::From(OriginationIdentity::SenderId(id)) => {
             format!("it would come from the sender ID {id}")
@@ -118,15 +88,15 @@ async fn by_sms(config: &Config, clients: &Clients, destination: &str) -> Walk {
         }
     });
     walk.steps.push(
-        match opted_out {
+        match way.opted_out {
             Some(true) => "its owner answered STOP",
             Some(false) => "its owner has not answered STOP",
             None => "SNS did not tell whether its owner answered STOP; the function sends then",
         }
         .to_owned(),
     );
-    let end = decision::sms(verdict, route, opted_out, |doubt| walk.doubts.push(doubt));
-    walk.end = end.map(|_| ());
+    walk.end = way.end.map(drop);
+    walk.doubts = way.doubts;
     walk
 }
 
@@ -150,31 +120,19 @@ async fn by_email(config: &Config, clients: &Clients, destination: &str) -> Walk
     walk.to = to.to_string();
     let from = email.from.address.expose();
     walk.steps.push(format!("it would come from {from}"));
-    let sandbox = Sandbox::new(clients);
-    let suppression = Suppression::new(clients, email.configuration_set.as_deref());
-    // One after the other: SES answers about once a second.
-    let suppressed = suppression.email(&to).await;
-    let verdict = may_reach(config, sandbox.email(&to)).await;
-    walk.sandbox(config, verdict);
+    let way = way::of_email(config, email, clients, &to).await;
+    walk.sandbox(config, way.verdict);
     walk.steps.push(
-        match suppressed {
+        match way.suppressed {
             Some(true) => "it is on SES's suppression list",
             Some(false) => "it is not on SES's suppression list",
             None => "SES did not tell whether it is suppressed; the function sends then",
         }
         .to_owned(),
     );
-    walk.end = decision::email(verdict, suppressed, |doubt| walk.doubts.push(doubt));
+    walk.end = way.end;
+    walk.doubts = way.doubts;
     walk
-}
-
-/// The sandbox's verdict, unless `SANDBOX_CHECK` is off.
-async fn may_reach(config: &Config, verdict: impl Future<Output = Verdict>) -> Verdict {
-    if config.sandbox_check {
-        verdict.await
-    } else {
-        Verdict::Deliverable
-    }
 }
 
 impl Walk {
