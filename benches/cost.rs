@@ -1,171 +1,445 @@
-//! What the function costs beside a bare `lambda_runtime` hello, in one run:
-//! `cargo bench`.
+//! What the function costs, beside what people would write instead and beside
+//! the floor: `cargo bench --bench cost`. docs/cost.md has the result.
 //!
-//! Both are release programs behind the same Runtime API and the same AWS
-//! stand-in on loopback, started in turn, so that what disturbs the machine
-//! disturbs both. Medians, with the quartiles; milliseconds unless said.
+//! All programs run behind the same Runtime API and the same AWS stand-in on
+//! loopback, started in turn, so that what disturbs the machine disturbs all.
+//! Medians, with the quartiles; milliseconds unless said.
 //!
 //! * init: spawn to the first request for an event;
 //! * cold: spawn to the first answer, the event handed over when asked for;
 //! * warm: from an event to its answer, after the first;
+//! * CPU: user and system time of a warm event, all threads;
 //! * memory: the most that was resident (`VmHWM`), at the end.
 //!
-//! And what the words of one message cost, in microseconds, in this process:
-//! the first in a language, whose texts are then read, and any later one.
+//! Once over plain HTTP, once over TLS, and once over TLS with the share of a
+//! core that Lambda gives to 256 MB. Then: how it goes with many events at once,
+//! with many languages and verified numbers, and what the words of a message
+//! cost.
+//!
+//! Node, Python and openssl are needed for all of it; what is not there is left
+//! out, and said.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a benchmark that cannot go on says so by panicking"
 )]
 
+mod rig;
+#[path = "rig/tls.rs"]
+mod tls;
+
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Command};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cognito_sender::catalogue::BUILT_IN;
-use cognito_sender::code::seal;
 use cognito_sender::config::TextsConfig;
-use cognito_sender::event::UserPoolId;
-use cognito_sender::local::{Answer, KEY_ARN, Options, StandIn};
+use cognito_sender::local::{Options, StandIn};
 use cognito_sender::message::Texts;
-use cognito_sender::{Clients, Config, Request, Secret};
+use cognito_sender::{Clients, Request, Secret};
 use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
-/// Starts of each program.
-const STARTS: usize = 40;
+use rig::{Process, answered, built, events, size};
+use tls::Authority;
+
 /// Warm events a start.
 const EVENTS: usize = 25;
+/// Of a core: 256 MB of the 1,769 that have one ("Configure Lambda function
+/// memory").
+const SHARE: f64 = 256.0 / 1769.0;
+/// In which the share is counted, in microseconds.
+const PERIOD: f64 = 20_000.0;
 
 struct Program {
     name: &'static str,
-    path: PathBuf,
+    line: Vec<String>,
+    /// Of the program, or the bundle.
+    bytes: Option<u64>,
+    zipped: Option<u64>,
+}
+
+/// What was measured of a program, a value for each start (warm: for each event).
+#[derive(Default)]
+struct Measured {
     init: Vec<f64>,
     cold: Vec<f64>,
     warm: Vec<f64>,
+    cpu: Vec<f64>,
     memory: Vec<f64>,
 }
 
-impl Program {
-    fn new(name: &'static str, path: impl Into<PathBuf>) -> Self {
-        Self {
-            name,
-            path: path.into(),
-            init: Vec::new(),
-            cold: Vec::new(),
-            warm: Vec::new(),
-            memory: Vec::new(),
+/// What is between a program and the stand-in.
+struct Surroundings<'a> {
+    title: &'static str,
+    starts: usize,
+    tls: Option<&'a Authority>,
+    limit: Option<&'a Limit>,
+}
+
+#[tokio::main]
+async fn main() {
+    let folder = Folder::new();
+    let programs = programs(&folder.0);
+    let authority = has("openssl").then(|| Authority::new(&folder.0));
+    let limit = Limit::new();
+    let data_key = data_key().await;
+    let events = events(EVENTS + 1).await;
+    println!("{}\n", machine());
+    let plain = Surroundings {
+        title: "Over plain HTTP",
+        starts: 40,
+        tls: None,
+        limit: None,
+    };
+    compare(&programs, &plain, &events, &data_key).await;
+    if let Some(authority) = &authority {
+        let tls = Surroundings {
+            title: "Over TLS",
+            starts: 20,
+            tls: Some(authority),
+            ..plain
+        };
+        compare(&programs, &tls, &events, &data_key).await;
+        if let Some(limit) = &limit {
+            let limited = Surroundings {
+                title: "Over TLS, with a seventh of a core, as 256 MB have",
+                starts: 10,
+                limit: Some(limit),
+                ..tls
+            };
+            compare(&programs, &limited, &events, &data_key).await;
         }
     }
+    sizes(&programs);
+    let function = &programs[2].line;
+    at_once(function).await;
+    growth(function, &folder.0).await;
+    messages();
+}
 
+// ------------------------------------------------------------------ the programs
+
+/// The hello first, then the floor and the function.
+fn programs(folder: &Path) -> Vec<Program> {
+    let release = built(&["--bin", "bootstrap"]);
+    built(&["--example", "hello", "--example", "floor"]);
+    let rust = |name, file: &str| {
+        let file = release.join(file);
+        Program {
+            name,
+            bytes: Some(size(&file)),
+            zipped: zipped(&file, folder),
+            line: vec![file.to_str().unwrap().to_owned()],
+        }
+    };
+    let mut programs = vec![
+        rust("bare hello", "examples/hello"),
+        rust("floor", "examples/floor"),
+        rust("cognito-sender", "bootstrap"),
+    ];
+    programs.extend(node(folder).or_else(|| left_out("Node")));
+    programs.extend(python().or_else(|| left_out("Python")));
+    programs
+}
+
+fn left_out<T>(name: &str) -> Option<T> {
+    eprintln!("{name} is left out: it, or its package registry, is not to be had here");
+    None
+}
+
+/// The bundle of the Node handler.
+fn node(folder: &Path) -> Option<Program> {
+    let bundle = folder.join("index.cjs");
+    let script = r#"cp -r benches/node "$0/node" && cd "$0/node" && npm ci --silent &&
+        node_modules/.bin/esbuild index.mjs --bundle --minify --platform=node --format=cjs \
+            --log-level=error --outfile="$0/index.cjs""#;
+    ran(Command::new("sh").args(["-c", script]).arg(folder))?;
+    Some(Program {
+        name: "Node",
+        bytes: Some(size(&bundle)),
+        zipped: zipped(&bundle, folder),
+        line: vec!["node".to_owned(), bundle.to_str()?.to_owned()],
+    })
+}
+
+fn python() -> Option<Program> {
+    let folder = ran(Command::new(".ci/run").args(["venv", "aws-encryption-sdk"]))?;
+    let python = format!("{}/bin/python", folder.trim());
+    Some(Program {
+        name: "Python",
+        bytes: None,
+        zipped: None,
+        line: vec![python, "benches/python/handler.py".to_owned()],
+    })
+}
+
+/// What it printed, if it is there and succeeds.
+fn ran(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
+    let out = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then_some(out)
+}
+
+fn has(program: &str) -> bool {
+    ran(Command::new(program).arg("version")).is_some() || left_out::<()>(program).is_some()
+}
+
+/// As `cargo lambda build --output-format zip` packs it.
+fn zipped(file: &Path, folder: &Path) -> Option<u64> {
+    let archive = folder.join("size.zip");
+    let script = "import sys, zipfile\n\
+                  with zipfile.ZipFile(sys.argv[2], 'w', zipfile.ZIP_DEFLATED) as archive:\n\
+                  \x20   archive.write(sys.argv[1], 'bootstrap')";
+    ran(Command::new("python3")
+        .args(["-c", script])
+        .args([file, &archive]))?;
+    Some(size(&archive))
+}
+
+// ------------------------------------------------------------------ the comparison
+
+async fn compare(
+    programs: &[Program],
+    around: &Surroundings<'_>,
+    events: &[Value],
+    data_key: &str,
+) {
+    let mut measured: Vec<Measured> = programs.iter().map(|_| Measured::default()).collect();
+    for _ in 0..around.starts {
+        for (program, measured) in programs.iter().zip(&mut measured) {
+            measured.start(program, around, events, data_key).await;
+        }
+    }
+    println!("## {}: {} starts\n", around.title, around.starts);
+    println!(
+        "| program | init | cold | warm | warm p99 | CPU | memory MB |\n|---|---|---|---|---|---|---|"
+    );
+    for (program, measured) in programs.iter().zip(&measured) {
+        let cells = measured.columns().map(|values| {
+            let [low, median, high] = quartiles(values);
+            format!("{median:.2} ({low:.2}-{high:.2})")
+        });
+        let [init, cold, warm, cpu, memory] = cells;
+        let p99 = percentile(&measured.warm, 99);
+        println!(
+            "| {} | {init} | {cold} | {warm} | {p99:.2} | {cpu} | {memory} |",
+            program.name
+        );
+    }
+    let function = &measured[2];
+    for (program, other) in programs.iter().zip(&measured) {
+        if program.name == "cognito-sender" {
+            continue;
+        }
+        let ratios = function.columns().into_iter().zip(other.columns());
+        let ratios: Vec<String> = ratios
+            .map(|(ours, theirs)| format!("{:.2}", quartiles(ours)[1] / quartiles(theirs)[1]))
+            .collect();
+        let [init, cold, warm, cpu, memory] = ratios.try_into().unwrap();
+        println!(
+            "| cognito-sender / {} | {init} | {cold} | {warm} | | {cpu} | {memory} |",
+            program.name
+        );
+    }
+    println!();
+}
+
+impl Measured {
     /// One start, from spawn to the last warm event.
-    async fn run(&mut self, events: &[Value]) {
+    async fn start(
+        &mut self,
+        program: &Program,
+        around: &Surroundings<'_>,
+        events: &[Value],
+        data_key: &str,
+    ) {
         let aws = StandIn::start(Options::default()).unwrap();
+        let mut more = vec![("DATA_KEY", data_key)];
+        let root = around
+            .tls
+            .map(|tls| tls.root().to_str().unwrap().to_owned());
+        let mut endpoint = aws.endpoint();
+        if let (Some(tls), Some(root)) = (around.tls, &root) {
+            endpoint = tls.before(&endpoint).await;
+            more.extend([
+                ("AWS_CA_BUNDLE", root.as_str()),
+                ("NODE_EXTRA_CA_CERTS", root),
+            ]);
+        }
         let asked = aws.asked();
         let begin = Instant::now();
-        let mut process = start(&self.path, &aws);
+        let wrapped = around.limit.map_or(Vec::new(), Limit::wrapped);
+        let process = Process::start(&wrapped, &program.line, &aws, &endpoint, &more);
         asked.await;
         self.init.push(milliseconds(begin.elapsed()));
         let (first, warm) = events.split_first().unwrap();
         answered(&aws, first).await;
         self.cold.push(milliseconds(begin.elapsed()));
+        let cpu = cpu(process.id());
         for event in warm {
             let begin = Instant::now();
             answered(&aws, event).await;
             self.warm.push(milliseconds(begin.elapsed()));
         }
-        self.memory.push(peak_megabytes(process.id()));
-        process.kill().unwrap();
-        process.wait().unwrap();
+        let cpu = self::cpu(process.id()) - cpu;
+        self.cpu
+            .push(milliseconds(cpu / u32::try_from(EVENTS).unwrap()));
+        self.memory.push(megabytes(process.id(), "VmHWM:"));
+    }
+
+    fn columns(&self) -> [&Vec<f64>; 5] {
+        [&self.init, &self.cold, &self.warm, &self.cpu, &self.memory]
     }
 }
 
-/// Events with a code each, as Cognito sends them: the function sends none
-/// twice.
-async fn events() -> Vec<Value> {
-    let event = std::fs::read_to_string("events/CustomSMSSender_SignUp.json").unwrap();
-    let event: Value = serde_json::from_str(&event).unwrap();
-    let pool = UserPoolId::parse(event["userPoolId"].as_str().unwrap()).unwrap();
+fn sizes(programs: &[Program]) {
+    let told = |bytes: Option<u64>| bytes.map_or("-".to_owned(), in_megabytes);
+    println!("## Sizes\n\n| program | MB | zipped MB |\n|---|---|---|");
+    for program in programs {
+        let (bytes, zipped) = (told(program.bytes), told(program.zipped));
+        println!("| {} | {bytes} | {zipped} |", program.name);
+    }
+    println!();
+}
+
+/// A data key that KMS opens, for the floor.
+async fn data_key() -> String {
+    use base64::Engine as _;
     let aws = StandIn::start(Options::default()).unwrap();
-    let endpoint = aws.endpoint();
-    let config = Config::read(|name| {
-        let value = match name {
-            "AWS_ENDPOINT_URL" => endpoint.as_str(),
-            "AWS_REGION" => "us-east-1",
-            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "local",
-            "KMS_KEY_ARN" => KEY_ARN,
-            _ => return None,
-        };
-        Some(value.to_owned())
-    })
-    .unwrap();
+    let config = rig::config(&aws);
     let kms = Clients::new(&config).await.kms;
-    let mut events = Vec::new();
-    for n in 0..=EVENTS {
-        let code = Secret::from(format!("{n:06}"));
-        let sealed = seal(kms.clone(), &config.kms_key, &pool, &code)
-            .await
-            .unwrap();
-        let mut event = event.clone();
-        event["request"]["code"] = sealed.into();
-        events.push(event);
+    let key = kms.generate_data_key().key_id(config.kms_key.as_str());
+    let key = key.number_of_bytes(32).send().await.unwrap();
+    base64::engine::general_purpose::STANDARD.encode(key.ciphertext_blob.unwrap())
+}
+
+// ------------------------------------------------------------------ many at once, and growth
+
+/// Events a second on one core, with so many in flight.
+async fn at_once(function: &[String]) {
+    const COUNT: usize = 2000;
+    if !has_two_cores() {
+        return;
     }
-    events
+    let pinned = |core: &str| ["taskset", "-c", core].map(str::to_owned).to_vec();
+    let own = process::id().to_string();
+    ran(Command::new("taskset").args(["-acp", "1", &own])).unwrap();
+    println!("## Many events at once, on one core: {COUNT} events\n");
+    println!(
+        "| in flight | events a second | p50 | p99 | CPU | resident MB |\n|---|---|---|---|---|---|"
+    );
+    for in_flight in [1, 2, 4, 8, 16, 32, 64] {
+        let aws = Arc::new(StandIn::start(Options::default()).unwrap());
+        let flights = in_flight.to_string();
+        let more = [("AWS_LAMBDA_MAX_CONCURRENCY", flights.as_str())];
+        let asked = aws.asked();
+        let process = Process::start(&pinned("0"), function, &aws, &aws.endpoint(), &more);
+        asked.await;
+        let mut events = events(COUNT + 1).await;
+        answered(&aws, &events.pop().unwrap()).await;
+        let (begin, cpu) = (Instant::now(), cpu(process.id()));
+        let events = Arc::new(Mutex::new(events));
+        let mut lanes = JoinSet::new();
+        for _ in 0..in_flight {
+            let (aws, events) = (Arc::clone(&aws), Arc::clone(&events));
+            lanes.spawn(async move {
+                let mut times = Vec::new();
+                loop {
+                    let next = events.lock().await.pop();
+                    let Some(event) = next else { return times };
+                    let begin = Instant::now();
+                    answered(&aws, &event).await;
+                    times.push(milliseconds(begin.elapsed()));
+                }
+            });
+        }
+        let times = lanes.join_all().await.concat();
+        let elapsed = begin.elapsed().as_secs_f64();
+        let count = u32::try_from(COUNT).unwrap();
+        let cpu = milliseconds((self::cpu(process.id()) - cpu) / count);
+        println!(
+            "| {in_flight} | {:.0} | {:.2} | {:.2} | {cpu:.2} | {:.1} |",
+            f64::from(count) / elapsed,
+            percentile(&times, 50),
+            percentile(&times, 99),
+            megabytes(process.id(), "VmRSS:")
+        );
+    }
+    println!();
+    ran(Command::new("taskset").args(["-acp", "0,1", &own])).unwrap();
 }
 
-fn start(program: &Path, aws: &StandIn) -> Child {
-    Command::new(program)
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", aws.runtime_api())
-        .env("AWS_LAMBDA_FUNCTION_NAME", "cost")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-        .env("AWS_ENDPOINT_URL", aws.endpoint())
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "local")
-        .env("AWS_SECRET_ACCESS_KEY", "local")
-        .env("KMS_KEY_ARN", KEY_ARN)
-        .env("EMAIL_FROM", "Acme <no-reply@example.com>")
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+fn has_two_cores() -> bool {
+    let two = std::thread::available_parallelism().unwrap().get() >= 2;
+    two && ran(Command::new("taskset").args(["-cp", "1"])).is_some()
+        || left_out::<()>("a second core, or taskset,").is_some()
 }
 
-async fn answered(aws: &StandIn, event: &Value) {
-    let answer = aws.invoke(event.clone()).await.unwrap();
-    assert!(matches!(answer, Answer::Response(_)), "{answer:?}");
+/// What more languages and more verified numbers cost a warm event.
+async fn growth(function: &[String], folder: &Path) {
+    const ROUNDS: usize = 10;
+    let own = folder.join("texts");
+    std::fs::create_dir(&own).unwrap();
+    let text = std::fs::read("src/messages/en.toml").unwrap();
+    for locale in ["is", "sw"] {
+        std::fs::write(own.join(format!("{locale}.toml")), &text).unwrap();
+    }
+    let thirty: Vec<&str> = BUILT_IN.iter().copied().chain(["is", "sw"]).collect();
+    println!("## As it grows: warm events, {ROUNDS} times 30\n");
+    println!("| what | warm | CPU | resident MB |\n|---|---|---|---|");
+    for (what, locales, verified) in [
+        ("one language", &["en"][..], None),
+        ("30 languages, two of them one's own", &thirty, None),
+        ("sandbox, one verified number", &["en"], Some(1)),
+        ("sandbox, ten verified numbers", &["en"], Some(10)),
+    ] {
+        let aws = StandIn::start(Options::default()).unwrap();
+        if let Some(count) = verified {
+            aws.set_sms_sandbox(true);
+            for n in 0..count {
+                aws.verify_number(&format!("+120655501{n:02}"));
+            }
+        }
+        let more = [("MESSAGES_DIR", own.to_str().unwrap())];
+        let asked = aws.asked();
+        let process = Process::start(&[], function, &aws, &aws.endpoint(), &more);
+        asked.await;
+        let mut events = events(thirty.len() * (ROUNDS + 1)).await;
+        for (event, locale) in events.iter_mut().zip(locales.iter().cycle()) {
+            event["request"]["userAttributes"]["locale"] = (*locale).into();
+        }
+        let (first, warm) = events.split_at(thirty.len());
+        for event in first {
+            answered(&aws, event).await;
+        }
+        let cpu = cpu(process.id());
+        let mut times = Vec::new();
+        for event in warm {
+            let begin = Instant::now();
+            answered(&aws, event).await;
+            times.push(milliseconds(begin.elapsed()));
+        }
+        let cpu = (self::cpu(process.id()) - cpu) / u32::try_from(warm.len()).unwrap();
+        println!(
+            "| {what} | {:.2} | {:.2} | {:.1} |",
+            percentile(&times, 50),
+            milliseconds(cpu),
+            megabytes(process.id(), "VmRSS:")
+        );
+    }
+    println!();
 }
 
-fn peak_megabytes(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = peak.unwrap().trim().trim_end_matches(" kB");
-    kilobytes.parse::<f64>().unwrap() / 1000.0
-}
+// ------------------------------------------------------------------ the words
 
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-/// Lower quartile, median, upper quartile.
-fn quartiles(values: &[f64]) -> [f64; 3] {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])
-}
-
-/// Builds the hello with the profile of this program's own build.
-fn hello(bootstrap: &Path) -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--example", "hello"])
-        .status()
-        .unwrap();
-    assert!(built.success());
-    bootstrap.parent().unwrap().join("examples/hello")
-}
-
-/// Microseconds for the first message in a language, and for a later one.
+/// In this process: the first message in a language, whose texts are then read,
+/// and any later one, in microseconds.
 fn rendering(name: &str, render: impl Fn(&str)) {
     let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
     let mut first = Vec::new();
@@ -185,17 +459,15 @@ fn rendering(name: &str, render: impl Fn(&str)) {
 }
 
 fn messages() {
-    let texts = || {
-        Texts::new(&TextsConfig {
-            app: Some("Acme".to_owned()),
-            domain: None,
-            last_line: None,
-            locale: "en".to_owned(),
-            folder: None,
-            mfa_minutes: 3,
-            password_days: 7,
-        })
-    };
+    let texts = Texts::new(&TextsConfig {
+        app: Some("Acme".to_owned()),
+        domain: None,
+        last_line: None,
+        locale: "en".to_owned(),
+        folder: None,
+        mfa_minutes: 3,
+        password_days: 7,
+    });
     let request = |name: &str, locale: &str| {
         let event = std::fs::read_to_string(format!("events/{name}.json")).unwrap();
         let mut event: Value = serde_json::from_str(&event).unwrap();
@@ -210,58 +482,130 @@ fn messages() {
     };
     let code = Secret::from("123456");
     let at = |locale: &str| BUILT_IN.iter().position(|known| *known == locale).unwrap();
-    let (sms, email, own) = (
-        requests("CustomSMSSender_SignUp"),
-        requests("CustomEmailSender_SignUp"),
-        texts(),
-    );
+    let sms = requests("CustomSMSSender_SignUp");
+    let email = requests("CustomEmailSender_SignUp");
     rendering("SMS", |locale| {
-        black_box(own.sms(&sms[at(locale)], &code, None));
+        black_box(texts.sms(&sms[at(locale)], &code, None));
     });
     rendering("mail", |locale| {
-        black_box(own.email(&email[at(locale)], &code));
+        black_box(texts.email(&email[at(locale)], &code));
     });
 }
 
-#[tokio::main]
-async fn main() {
-    messages();
-    let bootstrap = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
-    let events = events().await;
-    let mut programs = [
-        Program::new("bare hello", hello(bootstrap)),
-        Program::new("cognito-sender", bootstrap),
-    ];
-    for _ in 0..STARTS {
-        for program in &mut programs {
-            program.run(&events).await;
+// ------------------------------------------------------------------ what the kernel knows
+
+/// A share of a core, by a control group.
+struct Limit(PathBuf);
+
+impl Limit {
+    /// `None` where it may not be made.
+    fn new() -> Option<Self> {
+        let name = format!("cognito-sender-{}", process::id());
+        let quota = PERIOD * SHARE;
+        let first = Path::new("/sys/fs/cgroup/cpu").join(&name);
+        let second = Path::new("/sys/fs/cgroup").join(&name);
+        for (folder, settings) in [
+            (
+                first,
+                vec![
+                    ("cpu.cfs_period_us", format!("{PERIOD:.0}")),
+                    ("cpu.cfs_quota_us", format!("{quota:.0}")),
+                ],
+            ),
+            (second, vec![("cpu.max", format!("{quota:.0} {PERIOD:.0}"))]),
+        ] {
+            if std::fs::create_dir(&folder).is_err() {
+                continue;
+            }
+            let limit = Self(folder);
+            let set = |(file, value)| std::fs::write(limit.0.join(file), value);
+            if settings.into_iter().map(set).all(|set| set.is_ok()) {
+                return Some(limit);
+            }
         }
+        left_out("the share of a core")
     }
-    println!("| program | init ms | cold ms | warm ms | memory MB | binary MB |");
-    println!("|---|---|---|---|---|---|");
-    let mut medians = Vec::new();
-    for program in &programs {
-        let binary = std::fs::metadata(&program.path).unwrap().len();
-        #[expect(clippy::cast_precision_loss, reason = "megabytes to a tenth")]
-        let binary = binary as f64 / 1e6;
-        let columns = [&program.init, &program.cold, &program.warm, &program.memory];
-        let told: Vec<[f64; 3]> = columns.iter().map(|values| quartiles(values)).collect();
-        let cells: Vec<String> = told
-            .iter()
-            .map(|[low, median, high]| format!("{median:.2} ({low:.2}-{high:.2})"))
-            .collect();
-        println!("| {} | {} | {binary:.1} |", program.name, cells.join(" | "));
-        medians.push(
-            told.iter()
-                .map(|[_, median, _]| *median)
-                .chain([binary])
-                .collect::<Vec<_>>(),
-        );
+
+    /// A shell that joins it and becomes the program: a millisecond, for all.
+    fn wrapped(&self) -> Vec<String> {
+        let join = format!("echo $$ >{}/cgroup.procs; exec \"$@\"", self.0.display());
+        ["sh", "-c", &join, "sh"].map(str::to_owned).to_vec()
     }
-    let ratios: Vec<String> = medians[1]
-        .iter()
-        .zip(&medians[0])
-        .map(|(ours, hello)| format!("{:.1}", ours / hello))
-        .collect();
-    println!("| ratio | {} |", ratios.join(" | "));
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// A folder that goes when it is no longer needed.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("cognito-sender-cost-{}", process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The time that a process has run, all its threads together.
+fn cpu(process: u32) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let spent = threads.filter_map(|thread| {
+        // A thread may end meanwhile.
+        let spent = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        spent.split(' ').next()?.parse().ok()
+    });
+    Duration::from_nanos(spent.sum())
+}
+
+fn megabytes(process: u32, what: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(what));
+    let kilobytes = value.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<f64>().unwrap() / 1000.0
+}
+
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let model = model
+        .unwrap_or("unknown")
+        .trim_start_matches([' ', '\t', ':']);
+    let versions = [("node", "--version"), ("python3", "--version")];
+    let versions = versions.map(|(program, flag)| {
+        let version = ran(Command::new(program).arg(flag)).unwrap_or_default();
+        format!("{program} {}", version.trim().trim_start_matches("Python "))
+    });
+    format!("{model}, {}", versions.join(", "))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "megabytes to a hundredth")]
+fn in_megabytes(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / 1e6)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// Lower quartile, median, upper quartile.
+fn quartiles(values: &[f64]) -> [f64; 3] {
+    [25, 50, 75].map(|percent| percentile(values, percent))
+}
+
+fn percentile(values: &[f64], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[(sorted.len() - 1) * percent / 100]
 }

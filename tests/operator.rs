@@ -72,6 +72,43 @@ fn a_number_is_added_verified_and_listed() {
     assert!(said.contains(number), "{said}");
 }
 
+/// Ten numbers, five passwords for each in a day, a day before one goes.
+#[test]
+fn what_the_sandbox_does_not_allow_is_told() {
+    let aws = sandboxed();
+    let number = "+12065550123";
+    for _ in 0..5 {
+        let (code, said) = of(&aws, &["destinations", "add", number]);
+        assert_eq!(code, 0, "{said}");
+    }
+    let (code, said) = of(&aws, &["destinations", "add", number]);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        flat(&said).contains("five one-time passwords in 24 hours"),
+        "{said}"
+    );
+    assert_eq!(aws.outbox().len(), 5);
+
+    // Not yet tried, it may go; tried, it stays for a day.
+    let (code, said) = of(&aws, &["destinations", "remove", number, "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    of(&aws, &["destinations", "add", number]);
+    of(&aws, &["destinations", "verify", number, "00000"]);
+    let (code, said) = of(&aws, &["destinations", "remove", number, "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(flat(&said).contains("for 24 hours after"), "{said}");
+
+    for other in 0..9 {
+        aws.verify_number(&format!("+1206555014{other}"));
+    }
+    let (code, said) = of(&aws, &["destinations", "list"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("10 of 10 numbers"), "{said}");
+    let (code, said) = of(&aws, &["destinations", "add", "+12065550199"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(flat(&said).contains("AWS allows no more"), "{said}");
+}
+
 #[test]
 fn an_address_is_added_and_removed() {
     let aws = sandboxed();

@@ -224,7 +224,7 @@ impl StandIn {
     pub fn verify_number(&self, number: &str) {
         let verified = SandboxNumber {
             verified: true,
-            password: None,
+            ..SandboxNumber::default()
         };
         self.shared
             .account()

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::sms_length::SmsLength;
 
 use super::outbox::{Content, Fate, Sms};
-use super::state::{Account, SandboxNumber, Shared};
+use super::state::{Account, Shared};
 use super::wire::{Call, Output, Refusal, escape, request_id};
 
 const SENDER_ID: &str = "AWS.SNS.SMS.SenderID";
@@ -27,6 +27,11 @@ const SMS_ATTRIBUTES: [&str; 6] = [
     "UsageReportS3Bucket",
 ];
 
+/// Of the SMS sandbox ("Adding and verifying phone numbers in the SMS sandbox").
+const MOST_NUMBERS: usize = 10;
+/// That a number is texted in 24 hours.
+const MOST_PASSWORDS: usize = 5;
+
 pub(super) fn handle(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
     match call.operation.as_str() {
         "Publish" => publish(shared, call),
@@ -37,15 +42,7 @@ pub(super) fn handle(shared: &Shared, call: &Call) -> Result<Output, Refusal> {
         "ListSMSSandboxPhoneNumbers" => list_sandbox_numbers(&shared.account(), call),
         "CreateSMSSandboxPhoneNumber" => create_sandbox_number(shared, call),
         "VerifySMSSandboxPhoneNumber" => verify_sandbox_number(&mut shared.account(), call),
-        "DeleteSMSSandboxPhoneNumber" => {
-            let number = phone_number(call, "PhoneNumber")?;
-            shared
-                .account()
-                .sandbox_numbers
-                .remove(number)
-                .ok_or_else(absent)?;
-            Ok(String::new())
-        }
+        "DeleteSMSSandboxPhoneNumber" => delete_sandbox_number(&mut shared.account(), call),
         "ListOriginationNumbers" => list_origination_numbers(&shared.account(), call),
         "CheckIfPhoneNumberIsOptedOut" => {
             let number = phone_number(call, "phoneNumber")?;
@@ -303,7 +300,7 @@ fn create_sandbox_number(shared: &Shared, call: &Call) -> Result<String, Refusal
                     "The phone number is already verified.",
                 ));
             }
-            None if account.sandbox_numbers.len() >= 10 => {
+            None if account.sandbox_numbers.len() >= MOST_NUMBERS => {
                 return Err(Refusal::new(
                     "UserError",
                     "You can have at most 10 destination phone numbers in the SMS sandbox.",
@@ -311,11 +308,13 @@ fn create_sandbox_number(shared: &Shared, call: &Call) -> Result<String, Refusal
             }
             _ => {}
         }
-        let known = SandboxNumber {
-            verified: false,
-            password: Some(password.clone()),
-        };
-        account.sandbox_numbers.insert(number.to_owned(), known);
+        let known = account.sandbox_numbers.entry(number.to_owned());
+        let known = known.or_default();
+        if known.passwords >= MOST_PASSWORDS {
+            return Err(Refusal::new("Throttled", "Rate exceeded"));
+        }
+        known.passwords += 1;
+        known.password = Some(password.clone());
     }
     let text = format!("Your AWS SMS sandbox verification code is {password}");
     let sms = Sms {
@@ -337,6 +336,7 @@ fn create_sandbox_number(shared: &Shared, call: &Call) -> Result<String, Refusal
 fn verify_sandbox_number(account: &mut Account, call: &Call) -> Result<String, Refusal> {
     let number = phone_number(call, "PhoneNumber")?;
     let known = account.sandbox_numbers.get_mut(number).ok_or_else(absent)?;
+    known.tried = true;
     if known.password.is_none() || known.password.as_deref() != call.str("OneTimePassword") {
         return Err(Refusal::new(
             "VerificationException",
@@ -345,6 +345,19 @@ fn verify_sandbox_number(account: &mut Account, call: &Call) -> Result<String, R
     }
     known.verified = true;
     known.password = None;
+    Ok(String::new())
+}
+
+fn delete_sandbox_number(account: &mut Account, call: &Call) -> Result<String, Refusal> {
+    let number = phone_number(call, "PhoneNumber")?;
+    let known = account.sandbox_numbers.get(number).ok_or_else(absent)?;
+    if known.tried {
+        return Err(Refusal::new(
+            "UserError",
+            "You can delete a phone number 24 hours after its last verification attempt.",
+        ));
+    }
+    account.sandbox_numbers.remove(number);
     Ok(String::new())
 }
 

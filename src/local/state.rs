@@ -132,10 +132,15 @@ impl Identity {
 }
 
 /// A number in the SMS sandbox.
+#[derive(Default)]
 pub(super) struct SandboxNumber {
     pub(super) verified: bool,
     /// The one-time password last texted to it.
     pub(super) password: Option<String>,
+    /// How many it was texted; a day has no end here.
+    pub(super) passwords: usize,
+    /// Whether it was verified, or tried to be, which keeps it for a day.
+    pub(super) tried: bool,
 }
 
 /// A line of CloudWatch Logs.
@@ -215,7 +220,7 @@ impl Shared {
                         number,
                         SandboxNumber {
                             verified,
-                            password: None,
+                            ..SandboxNumber::default()
                         },
                     )
                 })

@@ -1,0 +1,130 @@
+//! The function's size and instructions beside `benches/budget.json`, so that a
+//! change that costs is seen in the change: `cargo test --bench budget`.
+//!
+//! Instructions are callgrind's, so they do not depend on the machine's speed or
+//! load: of the start (spawn to the first request for an event), of the first
+//! event, and of a warm one. `UPDATE_BUDGET=1` writes the file anew.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a check that cannot go on says so by panicking"
+)]
+
+mod rig;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cognito_sender::local::{Options, StandIn};
+use serde_json::Value;
+
+use rig::{Process, answered, built, events, size};
+
+const FILE: &str = "benches/budget.json";
+/// Warm events of the longer run.
+const EVENTS: usize = 20;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let program = built(&["--bin", "bootstrap"]).join("bootstrap");
+    let events = events(EVENTS + 1).await;
+    let start = instructions(&program, &[]).await;
+    let first = instructions(&program, &events[..1]).await;
+    let all = instructions(&program, &events).await;
+    let measured = [
+        ("bytes", size(&program)),
+        ("start", start),
+        ("first", first - start),
+        ("warm", (all - first) / u64::try_from(EVENTS).unwrap()),
+    ];
+    let budget = std::fs::read(FILE).unwrap_or_else(|_| b"{}".to_vec());
+    let mut budget: Value = serde_json::from_slice(&budget).unwrap();
+    let arch = std::env::consts::ARCH;
+    if std::env::var("UPDATE_BUDGET").is_ok() {
+        budget[arch] = measured.into_iter().collect();
+        let written = serde_json::to_string_pretty(&budget).unwrap() + "\n";
+        std::fs::write(FILE, written).unwrap();
+    }
+    let Some(own) = budget.get(arch) else {
+        println!("{FILE} has no figures for {arch}: nothing to hold this against");
+        return ExitCode::SUCCESS;
+    };
+    let mut kept = 0;
+    for (name, value) in measured {
+        let recorded = own[name].as_u64().unwrap();
+        let more = percent(value, recorded);
+        let fine = more <= tolerance(name);
+        kept += usize::from(fine);
+        let verdict = match fine {
+            true if more < -tolerance(name) => "  <- a gain: write it down",
+            true => "",
+            false => "  <- over budget",
+        };
+        println!("{name:>6} {value:>10}, budget {recorded:>10} ({more:+.1} %){verdict}");
+    }
+    let failed = measured.len() - kept;
+    println!("budget: {kept} passed, {failed} failed");
+    if failed > 0 {
+        println!(
+            "If it is worth it: `UPDATE_BUDGET=1 cargo test --bench budget`, and say why in the \
+             commit."
+        );
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Percent that it may be over. Instructions differ a little from run to run:
+/// hash seeds, and how often the runtime's threads look for work.
+fn tolerance(name: &str) -> f64 {
+    if name == "bytes" { 1.0 } else { 4.0 }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a tenth of a percent")]
+fn percent(value: u64, recorded: u64) -> f64 {
+    (value as f64 / recorded as f64 - 1.0) * 100.0
+}
+
+/// Of a start and the events, by callgrind.
+async fn instructions(program: &Path, events: &[Value]) -> u64 {
+    let out = std::env::temp_dir().join(format!("callgrind.{}", std::process::id()));
+    let callgrind = [
+        "valgrind".to_owned(),
+        "--quiet".to_owned(),
+        "--tool=callgrind".to_owned(),
+        format!("--callgrind-out-file={}", out.display()),
+    ];
+    let program = [program.to_str().unwrap().to_owned()];
+    let aws = StandIn::start(Options::default()).unwrap();
+    let asked = aws.asked();
+    let process = Process::start(&callgrind, &program, &aws, &aws.endpoint(), &[]);
+    asked.await;
+    quiet(&aws).await;
+    for event in events {
+        answered(&aws, event).await;
+    }
+    quiet(&aws).await;
+    process.terminate();
+    let counted = std::fs::read_to_string(&out).unwrap();
+    std::fs::remove_file(&out).unwrap();
+    let total = counted
+        .lines()
+        .find_map(|line| line.strip_prefix("totals:"));
+    total.unwrap().trim().parse().unwrap()
+}
+
+/// Waits until nothing was asked of the stand-in for a while: what the function
+/// asks beside its start is part of it.
+async fn quiet(aws: &StandIn) {
+    let asked = || -> usize {
+        let operations = aws.operations();
+        operations.iter().map(|name| aws.calls(name).count).sum()
+    };
+    let mut before = usize::MAX;
+    while before != asked() {
+        before = asked();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}

@@ -1,0 +1,129 @@
+//! Programs behind a Runtime API and an AWS stand-in, both on loopback, and what
+//! the kernel counted of them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use cognito_sender::code::seal;
+use cognito_sender::event::UserPoolId;
+use cognito_sender::local::{Answer, KEY_ARN, Options, StandIn};
+use cognito_sender::{Clients, Config, Secret};
+use serde_json::Value;
+
+/// The pool of `events/`.
+pub(crate) const POOL: &str = "us-east-1_AbCdEfGhI";
+
+/// Settings of the function that reach the stand-in.
+pub(crate) fn config(aws: &StandIn) -> Config {
+    let endpoint = aws.endpoint();
+    Config::read(|name| {
+        let value = match name {
+            "AWS_ENDPOINT_URL" => endpoint.as_str(),
+            "AWS_REGION" => "us-east-1",
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "local",
+            "KMS_KEY_ARN" => KEY_ARN,
+            _ => return None,
+        };
+        Some(value.to_owned())
+    })
+    .unwrap()
+}
+
+/// So many sign-ups with a code each, as Cognito sends them: the function sends
+/// none twice.
+pub(crate) async fn events(count: usize) -> Vec<Value> {
+    let event = std::fs::read_to_string("events/CustomSMSSender_SignUp.json").unwrap();
+    let event: Value = serde_json::from_str(&event).unwrap();
+    let pool = UserPoolId::parse(POOL).unwrap();
+    let aws = StandIn::start(Options::default()).unwrap();
+    let config = config(&aws);
+    let kms = Clients::new(&config).await.kms;
+    let mut events = Vec::new();
+    for n in 0..count {
+        let code = Secret::from(format!("{n:06}"));
+        let sealed = seal(kms.clone(), &config.kms_key, &pool, &code);
+        let mut event = event.clone();
+        event["request"]["code"] = sealed.await.unwrap().into();
+        events.push(event);
+    }
+    events
+}
+
+/// One start of a program, which ends with this value.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// `wrapped` is what runs it: nothing, `valgrind` with its arguments, ...
+    pub(crate) fn start(
+        wrapped: &[String],
+        program: &[String],
+        aws: &StandIn,
+        endpoint: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
+        let line: Vec<&String> = wrapped.iter().chain(program).collect();
+        let child = Command::new(line[0])
+            .args(&line[1..])
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap())
+            .env("AWS_LAMBDA_RUNTIME_API", aws.runtime_api())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "cost")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_ENDPOINT_URL", endpoint)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("KMS_KEY_ARN", KEY_ARN)
+            .env("EMAIL_FROM", "Acme <no-reply@example.com>")
+            .envs(more.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// As Lambda ends an environment; waits until it is gone.
+    pub(crate) fn terminate(mut self) {
+        let kill = Command::new("kill").arg(self.0.id().to_string()).status();
+        assert!(kill.unwrap().success());
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already gone after `terminate`.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Hands the event over and sees that it was answered.
+pub(crate) async fn answered(aws: &StandIn, event: &Value) {
+    let answer = aws.invoke(event.clone()).await.unwrap();
+    assert!(matches!(answer, Answer::Response(_)), "{answer:?}");
+}
+
+/// Builds programs as they are shipped: release, without the command line.
+pub(crate) fn built(arguments: &[&str]) -> PathBuf {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--no-default-features"])
+        .args(arguments)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    // A bench runs from `deps`, in the folder of its profile.
+    let own = std::env::current_exe().unwrap();
+    let target = own.ancestors().nth(3).unwrap();
+    target.join("release")
+}
+
+pub(crate) fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).unwrap().len()
+}
