@@ -14,9 +14,10 @@
 mod rig;
 
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use cognito_sender::config::environment;
 use cognito_sender::local::{Options, StandIn};
 use serde_json::Value;
 
@@ -42,7 +43,7 @@ async fn main() -> ExitCode {
     let budget = std::fs::read(FILE).unwrap_or_else(|_| b"{}".to_vec());
     let mut budget: Value = serde_json::from_slice(&budget).unwrap();
     let arch = std::env::consts::ARCH;
-    if std::env::var("UPDATE_BUDGET").is_ok() {
+    if environment("UPDATE_BUDGET").is_some() {
         budget[arch] = measured.into_iter().collect();
         let written = serde_json::to_string_pretty(&budget).unwrap() + "\n";
         std::fs::write(FILE, written).unwrap();
@@ -55,10 +56,10 @@ async fn main() -> ExitCode {
     for (name, value) in measured {
         let recorded = own[name].as_u64().unwrap();
         let more = percent(value, recorded);
-        let fine = more <= tolerance(name);
+        let fine = more <= TOLERANCE;
         kept += usize::from(fine);
         let verdict = match fine {
-            true if more < -tolerance(name) => "  <- a gain: write it down",
+            true if more < -TOLERANCE => "  <- a gain: write it down",
             true => "",
             false => "  <- over budget",
         };
@@ -76,11 +77,10 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Percent that it may be over. Instructions differ a little from run to run:
-/// hash seeds, and how often the runtime's threads look for work.
-fn tolerance(name: &str) -> f64 {
-    if name == "bytes" { 1.0 } else { 4.0 }
-}
+/// Percent that a figure may be over. From run to run instructions differ by 0.3
+/// (hash seeds, and how often the runtime's threads look for work); more is for
+/// processors that AWS-LC serves otherwise.
+const TOLERANCE: f64 = 2.0;
 
 #[expect(clippy::cast_precision_loss, reason = "a tenth of a percent")]
 fn percent(value: u64, recorded: u64) -> f64 {
@@ -99,14 +99,19 @@ async fn instructions(program: &Path, events: &[Value]) -> u64 {
     let program = [program.to_str().unwrap().to_owned()];
     let aws = StandIn::start(Options::default()).unwrap();
     let asked = aws.asked();
-    let process = Process::start(&callgrind, &program, &aws, &aws.endpoint(), &[]);
+    let mut process = Process::start(&callgrind, &program, &aws, &aws.endpoint(), &[]);
     asked.await;
     quiet(&aws).await;
     for event in events {
         answered(&aws, event).await;
     }
     quiet(&aws).await;
-    process.terminate();
+    // So that it ends as a program does, and callgrind writes what it counted.
+    let kill = Command::new("kill")
+        .arg(process.0.id().to_string())
+        .status();
+    assert!(kill.unwrap().success());
+    process.0.wait().unwrap();
     let counted = std::fs::read_to_string(&out).unwrap();
     std::fs::remove_file(&out).unwrap();
     let total = counted

@@ -281,16 +281,16 @@ impl Measured {
         let (first, warm) = events.split_first().unwrap();
         answered(&aws, first).await;
         self.cold.push(milliseconds(begin.elapsed()));
-        let cpu = cpu(process.id());
+        let cpu = cpu(process.0.id());
         for event in warm {
             let begin = Instant::now();
             answered(&aws, event).await;
             self.warm.push(milliseconds(begin.elapsed()));
         }
-        let cpu = self::cpu(process.id()) - cpu;
+        let cpu = self::cpu(process.0.id()) - cpu;
         self.cpu
             .push(milliseconds(cpu / u32::try_from(EVENTS).unwrap()));
-        self.memory.push(megabytes(process.id(), "VmHWM:"));
+        self.memory.push(megabytes(process.0.id(), "VmHWM:"));
     }
 
     fn columns(&self) -> [&Vec<f64>; 5] {
@@ -343,7 +343,7 @@ async fn at_once(function: &[String]) {
         asked.await;
         let mut events = events(COUNT + 1).await;
         answered(&aws, &events.pop().unwrap()).await;
-        let (begin, cpu) = (Instant::now(), cpu(process.id()));
+        let (begin, cpu) = (Instant::now(), cpu(process.0.id()));
         let events = Arc::new(Mutex::new(events));
         let mut lanes = JoinSet::new();
         for _ in 0..in_flight {
@@ -362,13 +362,13 @@ async fn at_once(function: &[String]) {
         let times = lanes.join_all().await.concat();
         let elapsed = begin.elapsed().as_secs_f64();
         let count = u32::try_from(COUNT).unwrap();
-        let cpu = milliseconds((self::cpu(process.id()) - cpu) / count);
+        let cpu = milliseconds((self::cpu(process.0.id()) - cpu) / count);
         println!(
             "| {in_flight} | {:.0} | {:.2} | {:.2} | {cpu:.2} | {:.1} |",
             f64::from(count) / elapsed,
             percentile(&times, 50),
             percentile(&times, 99),
-            megabytes(process.id(), "VmRSS:")
+            megabytes(process.0.id(), "VmRSS:")
         );
     }
     println!();
@@ -418,19 +418,19 @@ async fn growth(function: &[String], folder: &Path) {
         for event in first {
             answered(&aws, event).await;
         }
-        let cpu = cpu(process.id());
+        let cpu = cpu(process.0.id());
         let mut times = Vec::new();
         for event in warm {
             let begin = Instant::now();
             answered(&aws, event).await;
             times.push(milliseconds(begin.elapsed()));
         }
-        let cpu = (self::cpu(process.id()) - cpu) / u32::try_from(warm.len()).unwrap();
+        let cpu = (self::cpu(process.0.id()) - cpu) / u32::try_from(warm.len()).unwrap();
         println!(
             "| {what} | {:.2} | {:.2} | {:.1} |",
             percentile(&times, 50),
             milliseconds(cpu),
-            megabytes(process.id(), "VmRSS:")
+            megabytes(process.0.id(), "VmRSS:")
         );
     }
     println!();
@@ -562,7 +562,7 @@ fn cpu(process: u32) -> Duration {
     let spent = threads.filter_map(|thread| {
         // A thread may end meanwhile.
         let spent = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        spent.split(' ').next()?.parse().ok()
+        spent.split(' ').next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(spent.sum())
 }

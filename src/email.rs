@@ -10,6 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::clients::Lazy;
 use crate::config::{EmailConfig, Sender};
 use crate::destination::EmailAddress;
 use crate::error::{Error, Fault};
@@ -21,14 +22,14 @@ use crate::retry::{Deadline, SEND_PATIENCE, persist};
 /// Sends through SES.
 #[derive(Debug)]
 pub struct Email {
-    ses: aws_sdk_sesv2::Client,
+    ses: Lazy<aws_sdk_sesv2::Client>,
     config: EmailConfig,
     from: String,
 }
 
 impl Email {
     /// A sender with the settings of `config`.
-    pub fn new(ses: &aws_sdk_sesv2::Client, config: EmailConfig) -> Self {
+    pub fn new(ses: &Lazy<aws_sdk_sesv2::Client>, config: EmailConfig) -> Self {
         Self {
             ses: ses.clone(),
             from: header_value(&config.from),

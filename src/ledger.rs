@@ -38,6 +38,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::clients::Lazy;
 use crate::error::{Fault, FaultKind};
 use crate::retry::{Deadline, persist};
 
@@ -112,7 +113,7 @@ pub(crate) struct Ledger {
 }
 
 struct Table {
-    dynamodb: Client,
+    dynamodb: Lazy<Client>,
     name: String,
     left_alone_until: Mutex<SystemTime>,
 }
@@ -137,7 +138,7 @@ enum State {
 
 impl Ledger {
     /// An empty memory, and a table if there is one.
-    pub(crate) fn new(dynamodb: &Client, table: Option<&str>) -> Arc<Self> {
+    pub(crate) fn new(dynamodb: &Lazy<Client>, table: Option<&str>) -> Arc<Self> {
         Arc::new(Self {
             memory: Mutex::default(),
             table: table.map(|name| Table {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_sns::types::{NumberCapability, RouteType};
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Lazy};
 use crate::config::{Origination, OriginationIdentity};
 use crate::country::Country;
 use crate::error::Fault;
@@ -39,7 +39,7 @@ struct Number {
 /// The account's routes.
 pub struct Routing {
     origination: Origination,
-    sns: aws_sdk_sns::Client,
+    sns: Lazy<aws_sdk_sns::Client>,
     discovered: Probe<Vec<Number>>,
 }
 

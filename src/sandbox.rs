@@ -17,7 +17,7 @@ use aws_sdk_sns::types::SmsSandboxPhoneNumberVerificationStatus;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Lazy};
 use crate::destination::{EmailAddress, PhoneNumber};
 use crate::error::Fault;
 use crate::probe::{ASK_AGAIN, Probe, Reading, answer, in_time, with_jitter};
@@ -61,8 +61,8 @@ enum EmailAccount {
 
 /// Both channels' sandboxes, each in its Region.
 pub struct Sandbox {
-    sns: aws_sdk_sns::Client,
-    ses: aws_sdk_sesv2::Client,
+    sns: Lazy<aws_sdk_sns::Client>,
+    ses: Lazy<aws_sdk_sesv2::Client>,
     sms: Probe<SmsAccount>,
     email: Probe<EmailAccount>,
     /// E-mail identities: verified or not, `None` if SES did not tell, and

@@ -9,7 +9,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Lazy};
 use crate::code::{Opener, SealedCode, Secret};
 use crate::config::{Config, OriginationIdentity};
 use crate::decision;
@@ -47,7 +47,7 @@ pub struct Sender {
     sms: Sms,
     /// `None` when the e-mail channel is off.
     email: Option<Email>,
-    cognito: aws_sdk_cognitoidentityprovider::Client,
+    cognito: Lazy<aws_sdk_cognitoidentityprovider::Client>,
 }
 
 /// One delivery of one event.

@@ -6,6 +6,7 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::clients::Lazy;
 use crate::config::{OriginationIdentity, SmsConfig};
 use crate::destination::PhoneNumber;
 use crate::error::{Error, Fault};
@@ -15,13 +16,13 @@ use crate::retry::{Deadline, SEND_PATIENCE, persist};
 
 /// Sends through SNS.
 pub struct Sms {
-    sns: aws_sdk_sns::Client,
+    sns: Lazy<aws_sdk_sns::Client>,
     config: SmsConfig,
 }
 
 impl Sms {
     /// A sender with the settings of `config`.
-    pub fn new(sns: &aws_sdk_sns::Client, config: SmsConfig) -> Self {
+    pub fn new(sns: &Lazy<aws_sdk_sns::Client>, config: SmsConfig) -> Self {
         Self {
             sns: sns.clone(),
             config,

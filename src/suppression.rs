@@ -16,7 +16,7 @@ use aws_sdk_sesv2::types::SuppressionListReason;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Lazy};
 use crate::destination::{EmailAddress, PhoneNumber};
 use crate::error::{Fault, FaultKind};
 use crate::probe::{ASK_AGAIN, Probe, Reading, answer, with_jitter};
@@ -39,8 +39,8 @@ const REASONS_KEPT: Duration = Duration::from_secs(86_400);
 
 /// Both channels' lists.
 pub struct Suppression {
-    sns: aws_sdk_sns::Client,
-    ses: aws_sdk_sesv2::Client,
+    sns: Lazy<aws_sdk_sns::Client>,
+    ses: Lazy<aws_sdk_sesv2::Client>,
     configuration_set: Option<String>,
     opted_out: List<bool>,
     suppressed: List<Option<SuppressionListReason>>,

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, TimeToLiveSpecification,
 };
+use cognito_sender::clients::Lazy;
 use cognito_sender::config::environment;
 use cognito_sender::local::{Fault, KEY_ARN, Options};
 use cognito_sender::{Clients, Config};
@@ -23,7 +24,7 @@ const EMULATOR: &str = "LEDGER_EMULATOR";
 struct Table {
     name: String,
     emulator: String,
-    client: Client,
+    client: Lazy<Client>,
 }
 
 impl Table {

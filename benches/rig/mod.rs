@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cognito_sender::code::seal;
+use cognito_sender::config::environment;
 use cognito_sender::event::UserPoolId;
 use cognito_sender::local::{Answer, KEY_ARN, Options, StandIn};
 use cognito_sender::{Clients, Config, Secret};
@@ -50,7 +51,7 @@ pub(crate) async fn events(count: usize) -> Vec<Value> {
 }
 
 /// One start of a program, which ends with this value.
-pub(crate) struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
     /// `wrapped` is what runs it: nothing, `valgrind` with its arguments, ...
@@ -65,7 +66,7 @@ impl Process {
         let child = Command::new(line[0])
             .args(&line[1..])
             .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
+            .env("PATH", environment("PATH").unwrap_or_default())
             .env("AWS_LAMBDA_RUNTIME_API", aws.runtime_api())
             .env("AWS_LAMBDA_FUNCTION_NAME", "cost")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
@@ -83,22 +84,11 @@ impl Process {
             .unwrap();
         Self(child)
     }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// As Lambda ends an environment; waits until it is gone.
-    pub(crate) fn terminate(mut self) {
-        let kill = Command::new("kill").arg(self.0.id().to_string()).status();
-        assert!(kill.unwrap().success());
-        self.0.wait().unwrap();
-    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Already gone after `terminate`.
+        // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -2,6 +2,7 @@
 
 use aws_config::{Region, SdkConfig};
 use aws_smithy_types::retry::RetryConfig;
+use cognito_sender::clients::Lazy;
 use cognito_sender::{Clients, Config};
 
 use crate::Failure;
@@ -60,22 +61,25 @@ impl Channels {
 pub(crate) fn function_clients(sdk: &SdkConfig, config: &Config) -> Clients {
     let email = config.email.as_ref();
     let email_region = email.map_or(&config.region, |email| &email.region);
-    macro_rules! client {
+    macro_rules! settings {
         ($service:ident, $region:expr) => {
-            $service::Client::from_conf(
-                $service::config::Builder::from(sdk)
-                    .region(Region::new($region.to_owned()))
-                    // The pipeline tries again by itself.
-                    .retry_config(RetryConfig::disabled())
-                    .build(),
-            )
+            $service::config::Builder::from(sdk)
+                .region(Region::new($region.to_owned()))
+                // The pipeline tries again by itself.
+                .retry_config(RetryConfig::disabled())
+                .build()
         };
     }
+    let dynamodb = settings!(aws_sdk_dynamodb, config.region);
+    let kms = settings!(aws_sdk_kms, config.kms_key.region());
+    let sns = settings!(aws_sdk_sns, config.sms.region);
+    let ses = settings!(aws_sdk_sesv2, email_region);
+    let cognito = settings!(aws_sdk_cognitoidentityprovider, config.region);
     Clients {
-        dynamodb: client!(aws_sdk_dynamodb, config.region),
-        kms: client!(aws_sdk_kms, config.kms_key.region()),
-        sns: client!(aws_sdk_sns, config.sms.region),
-        ses: client!(aws_sdk_sesv2, email_region),
-        cognito: client!(aws_sdk_cognitoidentityprovider, config.region),
+        dynamodb: Lazy::new(|| aws_sdk_dynamodb::Client::from_conf(dynamodb)),
+        kms: aws_sdk_kms::Client::from_conf(kms),
+        sns: Lazy::new(|| aws_sdk_sns::Client::from_conf(sns)),
+        ses: Lazy::new(|| aws_sdk_sesv2::Client::from_conf(ses)),
+        cognito: Lazy::new(|| aws_sdk_cognitoidentityprovider::Client::from_conf(cognito)),
     }
 }
