@@ -70,6 +70,13 @@ impl Country {
         None
     }
 
+    /// Whether numbers registered in the US are the ones to send from, as in the US itself: Puerto Rico, the US Virgin
+    /// Islands, Guam and American Samoa (End User Messaging guide, "Requesting dedicated long codes").
+    #[must_use]
+    pub fn is_us_territory(&self) -> bool {
+        matches!(&self.0, b"AS" | b"GU" | b"PR" | b"VI")
+    }
+
     /// The two capital letters.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -79,10 +79,17 @@ impl Routing {
                     .cloned()
             }
             Origination::Discovered => match self.numbers().await {
-                Some(numbers) => numbers
-                    .iter()
-                    .find(|number| Some(number.country) == country)
-                    .map(|number| OriginationIdentity::Number(number.number.clone())),
+                Some(numbers) => {
+                    let of = |country: &str| {
+                        let mut all = numbers.iter();
+                        all.find(|number| number.country.as_str() == country)
+                    };
+                    let number = country.and_then(|country| {
+                        let own = of(country.as_str());
+                        own.or_else(|| of("US").filter(|_| country.is_us_territory()))
+                    });
+                    number.map(|number| OriginationIdentity::Number(number.number.clone()))
+                }
                 None => return Route::Unknown,
             },
         };

@@ -99,10 +99,18 @@ async fn empty_means_the_accounts_own_numbers() {
     let local = Local::new(account(numbers), &[]).await;
     assert_eq!(local.origin(US).await.as_deref(), Some("+18005550100"));
     assert_eq!(local.origin(GB).await.as_deref(), Some("+447700900000"));
+    // Under American rules, though not the US.
+    assert_eq!(local.origin(GUAM).await.as_deref(), Some("+18005550100"));
     // Neither the US nor Great Britain: SNS chooses.
-    assert_eq!(local.origin(GUAM).await, None);
     assert_eq!(local.origin(CANADA).await, None);
     assert_eq!(local.origin(INDIA).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_territory_without_an_american_number_is_left_to_sns() {
+    let numbers = vec![OriginationNumber::active("+447700900000", "GB")];
+    let local = Local::new(account(numbers), &[]).await;
+    assert_eq!(local.origin(GUAM).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
