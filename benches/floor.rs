@@ -4,7 +4,10 @@
 //! It is built as the function is: one connector, Amazon's roots or
 //! `AWS_CA_BUNDLE`'s, credentials from the environment.
 
-#![expect(clippy::disallowed_methods, reason = "it has no configuration of its own")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it has no configuration of its own"
+)]
 
 use std::env::var;
 

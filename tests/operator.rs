@@ -1,6 +1,8 @@
 //! The operator's other commands: destinations, production, test, explain, and
 //! what the terminal is told. The real program, against the stand-in's account.
 
+use std::process::Command;
+
 use cognito_sender::local::{FUNCTION, Fault, Options, StandIn};
 use serde_json::{Value, json};
 
@@ -335,4 +337,34 @@ fn the_terminal_is_told_of_every_command() {
         let wrong = run(&aws, &[command, "--no-such-flag"]);
         assert_eq!(wrong.code, 2, "{command}");
     }
+}
+
+/// An SSO profile is read as the AWS CLI reads it; it wants a login first.
+#[test]
+fn who_has_no_credentials_is_told_where_to_get_them() {
+    let configuration = std::env::temp_dir().join(format!("aws-{}", std::process::id()));
+    let profile = "[profile team]\nsso_session = corp\nsso_account_id = 123456789012\n\
+                   sso_role_name = Admin\nregion = us-east-1\n[sso-session corp]\n\
+                   sso_region = us-east-1\nsso_start_url = https://example.com/start\n";
+    std::fs::write(&configuration, profile).unwrap();
+    let doctor = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_cognito-sender"))
+            .args(["doctor", "--function", FUNCTION])
+            .args(arguments)
+            .env_clear()
+            .env("HOME", "/nowhere")
+            .env("AWS_CONFIG_FILE", &configuration)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = doctor(&["--profile", "team"]);
+    assert!(said.contains("aws sso login --profile team"), "{said}");
+    let said = doctor(&["--profile", "nobody"]);
+    assert!(said.contains("profile nobody"), "{said}");
+    let said = doctor(&["--region", "us-east-1"]);
+    assert!(said.contains("aws configure"), "{said}");
+    std::fs::remove_file(&configuration).unwrap();
 }

@@ -25,7 +25,7 @@ impl Channels {
     /// As [`Which::find`]; or no Region.
     pub(crate) async fn find(which: &Which) -> Result<Self, Failure> {
         if !which.names_one() {
-            let sdk = which.sdk().await?;
+            let sdk = which.aws().config().await?;
             let region = sdk.region().map(ToString::to_string).unwrap_or_default();
             return Ok(Self::new(&sdk, region.clone(), region, None));
         }

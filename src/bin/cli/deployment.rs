@@ -58,25 +58,13 @@ impl Which {
         function.chain(stack).collect::<String>() + &self.aws.flags()
     }
 
-    /// Credentials and Region, without a look at a function.
-    ///
-    /// # Errors
-    /// No Region.
-    pub(crate) async fn sdk(&self) -> Result<SdkConfig, Failure> {
-        let sdk = self.aws.config().await;
-        if sdk.region().is_none() {
-            return Err("which Region? Give --region, or set AWS_REGION".into());
-        }
-        Ok(sdk)
-    }
-
     /// Finds it.
     ///
     /// # Errors
     /// No name and no settings in the environment; no such function; or a
     /// caller that may not look, with the IAM action it lacks.
     pub(crate) async fn find(&self) -> Result<Deployment, Failure> {
-        let sdk = self.sdk().await?;
+        let sdk = self.aws.config().await?;
         let lambda = aws_sdk_lambda::Client::new(&sdk);
         let name = match (&self.function, &self.stack) {
             (Some(name), _) => name.clone(),

@@ -527,7 +527,7 @@ fn refused<E, R>(
 ) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     let said = error.message().unwrap_or_default();
     match (error.code().unwrap_or_default(), action) {

@@ -294,7 +294,7 @@ impl Attach {
     async fn put_back(&self, file: &Path) -> Result<ExitCode, Failure> {
         let rollback = Rollback::read(file)?;
         let id = &rollback.user_pool_id;
-        let sdk = self.which.aws().in_region(region_of(id)).config().await;
+        let sdk = self.which.aws().in_region(region_of(id)).config().await?;
         let cognito = Client::new(&sdk);
         let before = Pool::read(&cognito, id).await?;
         let permission = permission(&sdk, &rollback.function, &before).await?;

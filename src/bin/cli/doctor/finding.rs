@@ -240,7 +240,7 @@ impl Finding {
     pub(crate) fn untold<E, R>(check: Check, action: &str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         if error.code().and_then(FaultKind::verdict) == Some(FaultKind::Denied) {
             let code = error.code().unwrap_or_default();

@@ -18,7 +18,6 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_config::{Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_lambda::types::FunctionConfiguration;
 use clap::Args;
 use cognito_sender::Config;
@@ -115,10 +114,6 @@ impl Doctor {
     /// Nothing could be looked at.
     async fn look(self) -> Result<ExitCode, Failure> {
         let deployment = self.which.find().await?;
-        let credentials = deployment.sdk.credentials_provider();
-        let credentials = credentials.ok_or("no credentials: see `aws configure`")?;
-        let credentials = credentials.provide_credentials().await;
-        credentials.map_err(|error| format!("no credentials ({error}): see `aws configure`"))?;
         if let Some(to) = &self.to {
             return to::tell(deployment, to, self.json).await;
         }

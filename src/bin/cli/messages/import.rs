@@ -50,7 +50,7 @@ struct Mail {
 
 impl Import {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
-        let config = self.aws.config().await;
+        let config = self.aws.config().await?;
         let templates = read(&Client::new(&config), &self.user_pool).await?;
         let Some(toml) = catalogue(&templates) else {
             say!("the pool has no templates of its own: there is nothing to bring over");
