@@ -101,8 +101,21 @@ pub(crate) async fn answered(aws: &StandIn, event: &Value) {
 }
 
 /// Builds programs as they are shipped: release, without the command line.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what cargo sets is no configuration"
+)]
 pub(crate) fn built(arguments: &[&str]) -> PathBuf {
-    let status = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells this program it must not tell the build, or build scripts that look at it
+    // (ring's) run anew, and all that depends on them.
+    let own = std::env::vars_os().map(|(name, _)| name);
+    for name in own.filter(|name| name.to_string_lossy().starts_with("CARGO_")) {
+        if name != "CARGO_TARGET_DIR" && name != "CARGO_HOME" {
+            cargo.env_remove(name);
+        }
+    }
+    let status = cargo
         .args(["build", "--release", "--locked", "--no-default-features"])
         .args(arguments)
         .status()
