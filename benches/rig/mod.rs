@@ -73,6 +73,10 @@ impl Process {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_ENDPOINT_URL", endpoint)
             .env("AWS_REGION", "us-east-1")
+            // The name that Python knows.
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            // The SDK for Node warns of its own future.
+            .env("NODE_NO_WARNINGS", "1")
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("KMS_KEY_ARN", KEY_ARN)
