@@ -30,12 +30,16 @@ impl Channels {
             return Ok(Self::new(&sdk, region.clone(), region, None));
         }
         let found = which.find().await?;
-        let sdk = found.sdk.clone();
         let config = found.config()?;
         let sms_region = config.sms.region.clone();
         let email = config.email.as_ref();
         let email_region = email.map_or(&config.region, |email| &email.region).clone();
-        Ok(Self::new(&sdk, sms_region, email_region, Some(config)))
+        Ok(Self::new(
+            &found.sdk,
+            sms_region,
+            email_region,
+            Some(config.clone()),
+        ))
     }
 
     fn new(

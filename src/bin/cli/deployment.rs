@@ -109,9 +109,9 @@ impl Deployment {
     ///
     /// # Errors
     /// Settings with which it does not start.
-    pub(crate) fn config(self) -> Result<Config, Failure> {
+    pub(crate) fn config(&self) -> Result<&Config, Failure> {
         let wrong = |invalid| format!("the function's settings: {invalid}").into();
-        self.config.map_err(wrong)
+        self.config.as_ref().map_err(wrong)
     }
 }
 

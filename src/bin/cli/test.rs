@@ -52,12 +52,11 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let found = self.which.find().await?;
-        let sdk = found.sdk.clone();
         let config = found.config()?;
-        let clients = function_clients(&sdk, &config);
+        let clients = function_clients(&found.sdk, config);
         match &self.to {
-            Destination::Number(to) => self.sms(&config, &clients, to).await,
-            Destination::Address(to) => self.email(&config, &clients, to).await,
+            Destination::Number(to) => self.sms(config, &clients, to).await,
+            Destination::Address(to) => self.email(config, &clients, to).await,
         }
     }
 
