@@ -17,9 +17,9 @@
 //!    Beside that, `ledger` claims it, so that no code is sent twice, and
 //!    [`suppression`] asks whether the recipient gets nothing at all.
 //! 4. [`sandbox`] tells whether the account may reach the destination at all,
-//!    [`routing`] from which number or sender ID. Both were asked of the
-//!    account beforehand, beside the function's start (`probe`). [`decision`]
-//!    says what that means for the message.
+//!    [`routing`] from which number or sender ID. Both are asked of the
+//!    account beside step 3, or before there is an event, and kept (`probe`).
+//!    [`decision`] says what that means for the message.
 //! 5. [`locale`] chooses the language, [`catalogue`] finds the texts (built in:
 //!    `messages/*.toml`; one's own go first), and [`message`] makes the words of
 //!    them: one segment for an SMS ([`sms_length`]), one layout for all mails.

@@ -116,10 +116,10 @@ impl Sender {
     }
 
     /// Asks the account, where it is time to, what a message of the channels
-    /// will need to know, so that none waits for it. Returns at once: begun
-    /// with the function's start, and again beside the opening of each code
-    /// (`aws-esdk` blocks the task that it runs on, so these are tasks of
-    /// their own).
+    /// will need to know, so that none waits for it. Returns at once. It is
+    /// done beside the opening of each code (`aws-esdk` blocks the task that it
+    /// runs on, so these are tasks of their own), and may be done before there
+    /// is one.
     pub fn start_probes(&self, channels: &[Channel]) {
         let checked = |channel| self.config.sandbox_check && channels.contains(&channel);
         if checked(Channel::Sms) && self.sandbox.sms_is_due() {

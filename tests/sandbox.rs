@@ -163,6 +163,18 @@ async fn probes_begin_before_the_first_event() {
 }
 
 #[tokio::test]
+async fn a_start_for_an_event_asks_what_that_event_needs() {
+    let on_demand = [("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")];
+    let function = Function::start(sandboxed(), &on_demand);
+    let sms = to(event("CustomSMSSender_SignUp"), "+12065550111");
+    assert_eq!(function.response(&sms).await["outcome"], "sent");
+    let asked = |operation| function.aws.calls(operation).count;
+    assert_eq!(asked("ListSMSSandboxPhoneNumbers"), 1);
+    assert_eq!(asked("ListOriginationNumbers"), 1);
+    assert_eq!(asked("GetAccount"), 0);
+}
+
+#[tokio::test]
 async fn a_number_verified_meanwhile_is_noticed_within_a_minute() {
     let local = Local::new(sandboxed(), &[]).await;
     let event = event("CustomSMSSender_SignUp");

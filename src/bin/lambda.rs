@@ -35,7 +35,9 @@ async fn main() -> ExitCode {
     };
     let clients = Clients::new(&config).await;
     let sender = Arc::new(Sender::new(config, clients).await);
-    sender.start_probes(&[Channel::Sms, Channel::Email]);
+    if !an_event_waits() {
+        sender.start_probes(&[Channel::Sms, Channel::Email]);
+    }
     let handler = service_fn(move |event| answer(Arc::clone(&sender), event));
     // One event at a time, unless AWS_LAMBDA_MAX_CONCURRENCY says more (Lambda
     // Managed Instances).
@@ -46,6 +48,15 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether Lambda starts this for an event that it has ("Defined runtime
+/// environment variables"), not ahead of any, as with provisioned concurrency.
+/// That event asks the account what its own channel needs, beside the opening of
+/// its code: the other channel's questions would take a part of a small share of
+/// a core, and of what the account answers, which is one such question a second.
+fn an_event_waits() -> bool {
+    environment("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() == Some("on-demand")
 }
 
 async fn answer(sender: Arc<Sender>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use cognito_sender::event::Channel;
 use cognito_sender::local::{Content, Email, Fate, Record, Sms, StandIn};
 use cognito_sender::{Clients, Config, Deadline, Outcome, Report, Secret, Sender};
 use serde_json::{Value, json};
@@ -65,7 +64,6 @@ impl Invoke {
 
         let clients = Clients::new(&config).await;
         let sender = Sender::new(config, clients).await;
-        sender.start_probes(&[Channel::Sms, Channel::Email]);
         let mut report = Report::new("cognito-sender", "local");
         let deadline = Deadline::after(PATIENCE);
         let result = sender.handle(&event, deadline, &mut report).await;
