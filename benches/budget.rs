@@ -3,7 +3,8 @@
 //!
 //! Instructions are callgrind's, so they do not depend on the machine's speed or
 //! load: of the start (spawn to the first request for an event), of the first
-//! event, and of a warm one. `UPDATE_BUDGET=1` writes the file anew.
+//! event, and of a warm one, over TLS as in production. `UPDATE_BUDGET=1` writes
+//! the file anew.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +13,8 @@
 )]
 
 mod rig;
+#[path = "rig/tls.rs"]
+mod tls;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -21,7 +24,8 @@ use cognito_sender::config::environment;
 use cognito_sender::local::{Options, StandIn};
 use serde_json::Value;
 
-use rig::{Process, answered, built, events, size};
+use rig::{Folder, Process, answered, built, events, size};
+use tls::Authority;
 
 const FILE: &str = "benches/budget.json";
 /// Warm events of the longer run.
@@ -30,10 +34,12 @@ const EVENTS: usize = 20;
 #[tokio::main]
 async fn main() -> ExitCode {
     let program = built(&["--bin", "bootstrap"]).join("bootstrap");
+    let folder = Folder::new("budget");
+    let tls = Authority::new(&folder.0);
     let events = events(EVENTS + 1).await;
-    let start = instructions(&program, &[]).await;
-    let first = instructions(&program, &events[..1]).await;
-    let all = instructions(&program, &events).await;
+    let start = instructions(&program, &tls, &[]).await;
+    let first = instructions(&program, &tls, &events[..1]).await;
+    let all = instructions(&program, &tls, &events).await;
     let measured = [
         ("bytes", size(&program)),
         ("start", start),
@@ -88,8 +94,9 @@ fn percent(value: u64, recorded: u64) -> f64 {
 }
 
 /// Of a start and the events, by callgrind.
-async fn instructions(program: &Path, events: &[Value]) -> u64 {
-    let out = std::env::temp_dir().join(format!("callgrind.{}", std::process::id()));
+async fn instructions(program: &Path, tls: &Authority, events: &[Value]) -> u64 {
+    let root = tls.root();
+    let out = root.with_file_name("callgrind.out");
     let callgrind = [
         "valgrind".to_owned(),
         "--quiet".to_owned(),
@@ -98,8 +105,10 @@ async fn instructions(program: &Path, events: &[Value]) -> u64 {
     ];
     let program = [program.to_str().unwrap().to_owned()];
     let aws = StandIn::start(Options::default()).unwrap();
+    let endpoint = tls.before(&aws.endpoint()).await;
+    let more = [("AWS_CA_BUNDLE", root.to_str().unwrap())];
     let asked = aws.asked();
-    let mut process = Process::start(&callgrind, &program, &aws, &aws.endpoint(), &[]);
+    let mut process = Process::start(&callgrind, &program, &aws, &endpoint, &more);
     asked.await;
     quiet(&aws).await;
     for event in events {
@@ -113,7 +122,6 @@ async fn instructions(program: &Path, events: &[Value]) -> u64 {
     assert!(kill.unwrap().success());
     process.0.wait().unwrap();
     let counted = std::fs::read_to_string(&out).unwrap();
-    std::fs::remove_file(&out).unwrap();
     let total = counted
         .lines()
         .find_map(|line| line.strip_prefix("totals:"));

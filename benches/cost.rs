@@ -31,8 +31,9 @@ mod rig;
 mod tls;
 
 use std::hint::black_box;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,11 +46,13 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use rig::{Process, answered, built, events, size};
+use rig::{Folder, Process, answered, built, events, size};
 use tls::Authority;
 
 /// Warm events a start.
 const EVENTS: usize = 25;
+/// Warm events for each row of the table of growth.
+const GROWTH: usize = 300;
 /// Of a core: 256 MB of the 1,769 that have one ("Configure Lambda function
 /// memory").
 const SHARE: f64 = 256.0 / 1769.0;
@@ -84,7 +87,7 @@ struct Surroundings<'a> {
 
 #[tokio::main]
 async fn main() {
-    let folder = Folder::new();
+    let folder = Folder::new("cost");
     let programs = programs(&folder.0);
     let authority = has("openssl").then(|| Authority::new(&folder.0));
     let limit = Limit::new();
@@ -381,18 +384,18 @@ fn has_two_cores() -> bool {
         || left_out::<()>("a second core, or taskset,").is_some()
 }
 
-/// What more languages and more verified numbers cost a warm event.
+/// What more languages, verified numbers and rows cost a warm event.
 async fn growth(function: &[String], folder: &Path) {
-    const ROUNDS: usize = 10;
     let own = folder.join("texts");
     std::fs::create_dir(&own).unwrap();
     let text = std::fs::read("src/messages/en.toml").unwrap();
     for locale in ["is", "sw"] {
         std::fs::write(own.join(format!("{locale}.toml")), &text).unwrap();
     }
+    let own = [("MESSAGES_DIR", own.to_str().unwrap())];
     let thirty: Vec<&str> = BUILT_IN.iter().copied().chain(["is", "sw"]).collect();
-    println!("## As it grows: warm events, {ROUNDS} times 30\n");
-    println!("| what | warm | CPU | resident MB |\n|---|---|---|---|");
+    println!("## As it grows: {GROWTH} warm events\n");
+    println!("| what | warm | warm p99 | CPU | resident MB |\n|---|---|---|---|---|");
     for (what, locales, verified) in [
         ("one language", &["en"][..], None),
         ("30 languages, two of them one's own", &thirty, None),
@@ -406,34 +409,74 @@ async fn growth(function: &[String], folder: &Path) {
                 aws.verify_number(&format!("+120655501{n:02}"));
             }
         }
-        let more = [("MESSAGES_DIR", own.to_str().unwrap())];
-        let asked = aws.asked();
-        let process = Process::start(&[], function, &aws, &aws.endpoint(), &more);
-        asked.await;
-        let mut events = events(thirty.len() * (ROUNDS + 1)).await;
-        for (event, locale) in events.iter_mut().zip(locales.iter().cycle()) {
-            event["request"]["userAttributes"]["locale"] = (*locale).into();
-        }
-        let (first, warm) = events.split_at(thirty.len());
-        for event in first {
-            answered(&aws, event).await;
-        }
-        let cpu = cpu(process.0.id());
-        let mut times = Vec::new();
-        for event in warm {
-            let begin = Instant::now();
-            answered(&aws, event).await;
-            times.push(milliseconds(begin.elapsed()));
-        }
-        let cpu = (self::cpu(process.0.id()) - cpu) / u32::try_from(warm.len()).unwrap();
-        println!(
-            "| {what} | {:.2} | {:.2} | {:.1} |",
-            percentile(&times, 50),
-            milliseconds(cpu),
-            megabytes(process.0.id(), "VmRSS:")
-        );
+        grown(what, function, &aws, locales, &own).await;
+    }
+    for rows in ["1,000", "1,000,000"] {
+        let Some((_emulator, endpoint)) = table(&rows.replace(',', "")) else {
+            left_out::<()>("moto");
+            break;
+        };
+        let ledger = [
+            ("LEDGER_TABLE", "ledger"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str()),
+        ];
+        let aws = StandIn::start(Options::default()).unwrap();
+        let what = format!("ledger of {rows} rows, in moto");
+        grown(&what, function, &aws, &["en"], &ledger).await;
     }
     println!();
+}
+
+async fn grown(
+    what: &str,
+    function: &[String],
+    aws: &StandIn,
+    locales: &[&str],
+    more: &[(&str, &str)],
+) {
+    let asked = aws.asked();
+    let process = Process::start(&[], function, aws, &aws.endpoint(), more);
+    asked.await;
+    // Each language once before.
+    let mut events = events(locales.len() + GROWTH).await;
+    for (event, locale) in events.iter_mut().zip(locales.iter().cycle()) {
+        event["request"]["userAttributes"]["locale"] = (*locale).into();
+    }
+    let (first, warm) = events.split_at(locales.len());
+    for event in first {
+        answered(aws, event).await;
+    }
+    let cpu = cpu(process.0.id());
+    let mut times = Vec::new();
+    for event in warm {
+        let begin = Instant::now();
+        answered(aws, event).await;
+        times.push(milliseconds(begin.elapsed()));
+    }
+    let cpu = (self::cpu(process.0.id()) - cpu) / u32::try_from(GROWTH).unwrap();
+    println!(
+        "| {what} | {:.2} | {:.2} | {:.2} | {:.1} |",
+        percentile(&times, 50),
+        percentile(&times, 99),
+        milliseconds(cpu),
+        megabytes(process.0.id(), "VmRSS:")
+    );
+}
+
+/// An emulator's DynamoDB whose table has so many rows, and its endpoint.
+fn table(rows: &str) -> Option<(Process, String)> {
+    let folder = ran(Command::new(".ci/run").args(["venv", "moto[server]"]))?;
+    let mut emulator = Command::new(format!("{}/bin/python", folder.trim()))
+        .args(["benches/python/table.py", rows])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let out = emulator.stdout.take()?;
+    let emulator = Process(emulator);
+    let mut port = String::new();
+    BufReader::new(out).read_line(&mut port).ok()?;
+    (!port.is_empty()).then(|| (emulator, format!("http://127.0.0.1:{}", port.trim())))
 }
 
 // ------------------------------------------------------------------ the words
@@ -536,23 +579,6 @@ impl Limit {
 impl Drop for Limit {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
-/// A folder that goes when it is no longer needed.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("cognito-sender-cost-{}", process::id()));
-        std::fs::create_dir(&folder).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -71,6 +71,7 @@ impl Process {
             .env("AWS_LAMBDA_FUNCTION_NAME", "cost")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
             .env("AWS_ENDPOINT_URL", endpoint)
             .env("AWS_REGION", "us-east-1")
             // The name that Python knows.
@@ -133,4 +134,22 @@ pub(crate) fn built(arguments: &[&str]) -> PathBuf {
 
 pub(crate) fn size(file: &Path) -> u64 {
     std::fs::metadata(file).unwrap().len()
+}
+
+/// A folder that goes when it is no longer needed.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("cognito-sender-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
