@@ -122,14 +122,15 @@ async fn instructions(program: &Path, tls: &Authority, events: &[Value]) -> u64 
     assert!(kill.unwrap().success());
     process.0.wait().unwrap();
     let counted = std::fs::read_to_string(&out).unwrap();
+    std::fs::remove_file(&out).unwrap();
     let total = counted
         .lines()
         .find_map(|line| line.strip_prefix("totals:"));
     total.unwrap().trim().parse().unwrap()
 }
 
-/// Waits until nothing was asked of the stand-in for a while: what the function
-/// asks beside its start is part of it.
+/// Waits until nothing was asked of the stand-in for a while, so that nothing
+/// that was begun is cut off.
 async fn quiet(aws: &StandIn) {
     let asked = || -> usize {
         let operations = aws.operations();

@@ -12,12 +12,12 @@
 //! * memory: the most that was resident (`VmHWM`), at the end.
 //!
 //! Once over plain HTTP, once over TLS, and once over TLS with the share of a
-//! core that Lambda gives to 256 MB. Then: how it goes with many events at once,
-//! with many languages and verified numbers, and what the words of a message
-//! cost.
+//! core that Lambda gives to 256 MB, for the events: the start has a whole core.
+//! Then: how it goes with many events at once, with many languages, verified
+//! numbers and rows of the ledger, and what the words of a message cost.
 //!
-//! Node, Python and openssl are needed for all of it; what is not there is left
-//! out, and said.
+//! Node, Python, openssl, taskset, a second core and a control group are needed
+//! for all of it; what is not there is left out, and said.
 
 #![expect(
     clippy::unwrap_used,
@@ -31,7 +31,7 @@ mod rig;
 mod tls;
 
 use std::hint::black_box;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
@@ -56,8 +56,8 @@ const GROWTH: usize = 300;
 /// Of a core: 256 MB of the 1,769 that have one ("Configure Lambda function
 /// memory").
 const SHARE: f64 = 256.0 / 1769.0;
-/// In which the share is counted, in microseconds.
-const PERIOD: f64 = 20_000.0;
+/// In which the share is counted.
+const PERIOD: Duration = Duration::from_millis(20);
 
 struct Program {
     name: &'static str,
@@ -82,15 +82,16 @@ struct Surroundings<'a> {
     title: &'static str,
     starts: usize,
     tls: Option<&'a Authority>,
-    limit: Option<&'a Limit>,
+    /// Whether events have a share of a core.
+    limited: bool,
 }
 
 #[tokio::main]
 async fn main() {
     let folder = Folder::new("cost");
     let programs = programs(&folder.0);
+    let two_cores = has_two_cores();
     let authority = has("openssl").then(|| Authority::new(&folder.0));
-    let limit = Limit::new();
     let data_key = data_key().await;
     let events = events(EVENTS + 1).await;
     println!("{}\n", machine());
@@ -98,7 +99,7 @@ async fn main() {
         title: "Over plain HTTP",
         starts: 40,
         tls: None,
-        limit: None,
+        limited: false,
     };
     compare(&programs, &plain, &events, &data_key).await;
     if let Some(authority) = &authority {
@@ -109,19 +110,25 @@ async fn main() {
             ..plain
         };
         compare(&programs, &tls, &events, &data_key).await;
-        if let Some(limit) = &limit {
+        let may_limit = Limit::new().is_some() || left_out::<()>("a control group").is_some();
+        if two_cores && may_limit {
             let limited = Surroundings {
-                title: "Over TLS, with a seventh of a core, as 256 MB have",
-                starts: 10,
-                limit: Some(limit),
+                title: "Over TLS, a core for the start and a seventh for events, as 256 MB have",
+                limited: true,
                 ..tls
             };
+            pin_own("1");
             compare(&programs, &limited, &events, &data_key).await;
+            pin_own("0,1");
         }
     }
     sizes(&programs);
     let function = &programs[2].line;
-    at_once(function).await;
+    if two_cores {
+        pin_own("1");
+        at_once(function).await;
+        pin_own("0,1");
+    }
     growth(function, &folder.0).await;
     messages();
 }
@@ -276,16 +283,31 @@ impl Measured {
             ]);
         }
         let asked = aws.asked();
-        let begin = Instant::now();
-        let wrapped = around.limit.map_or(Vec::new(), Limit::wrapped);
-        let process = Process::start(&wrapped, &program.line, &aws, &endpoint, &more);
+        // Dropped last: a group is removed when its process is gone.
+        let limit = around.limited.then(|| Limit::new().unwrap());
+        let (process, begin) = match &limit {
+            Some(limit) => limit.start(&program.line, &aws, &endpoint, &more),
+            None => {
+                let begin = Instant::now();
+                let process = Process::start(&[], &program.line, &aws, &endpoint, &more);
+                (process, begin)
+            }
+        };
         asked.await;
         self.init.push(milliseconds(begin.elapsed()));
+        // Lambda gives a whole core to the start.
+        if let Some(limit) = &limit {
+            limit.hold();
+        }
         let (first, warm) = events.split_first().unwrap();
         answered(&aws, first).await;
         self.cold.push(milliseconds(begin.elapsed()));
         let cpu = cpu(process.0.id());
         for event in warm {
+            if limit.is_some() {
+                // Each has the share of a period of its own.
+                tokio::time::sleep(2 * PERIOD).await;
+            }
             let begin = Instant::now();
             answered(&aws, event).await;
             self.warm.push(milliseconds(begin.elapsed()));
@@ -327,12 +349,6 @@ async fn data_key() -> String {
 /// Events a second on one core, with so many in flight.
 async fn at_once(function: &[String]) {
     const COUNT: usize = 2000;
-    if !has_two_cores() {
-        return;
-    }
-    let pinned = |core: &str| ["taskset", "-c", core].map(str::to_owned).to_vec();
-    let own = process::id().to_string();
-    ran(Command::new("taskset").args(["-acp", "1", &own])).unwrap();
     println!("## Many events at once, on one core: {COUNT} events\n");
     println!(
         "| in flight | events a second | p50 | p99 | CPU | resident MB |\n|---|---|---|---|---|---|"
@@ -342,7 +358,7 @@ async fn at_once(function: &[String]) {
         let flights = in_flight.to_string();
         let more = [("AWS_LAMBDA_MAX_CONCURRENCY", flights.as_str())];
         let asked = aws.asked();
-        let process = Process::start(&pinned("0"), function, &aws, &aws.endpoint(), &more);
+        let process = Process::start(&on_core_0(), function, &aws, &aws.endpoint(), &more);
         asked.await;
         let mut events = events(COUNT + 1).await;
         answered(&aws, &events.pop().unwrap()).await;
@@ -375,7 +391,17 @@ async fn at_once(function: &[String]) {
         );
     }
     println!();
-    ran(Command::new("taskset").args(["-acp", "0,1", &own])).unwrap();
+}
+
+/// What runs a program on one core, a millisecond later.
+fn on_core_0() -> Vec<String> {
+    ["taskset", "-c", "0"].map(str::to_owned).to_vec()
+}
+
+/// Where this process runs, and the stand-in in it.
+fn pin_own(cores: &str) {
+    let own = process::id().to_string();
+    ran(Command::new("taskset").args(["-acp", cores, &own])).unwrap();
 }
 
 fn has_two_cores() -> bool {
@@ -537,48 +563,72 @@ fn messages() {
 
 // ------------------------------------------------------------------ what the kernel knows
 
-/// A share of a core, by a control group.
-struct Limit(PathBuf);
+/// A control group of one process, which runs on one core: on two, a thread that
+/// waits would hold a part of the share that another needs.
+struct Limit {
+    folder: PathBuf,
+    /// Where its share of a core is written, and how.
+    share: (&'static str, String),
+}
 
 impl Limit {
     /// `None` where it may not be made.
     fn new() -> Option<Self> {
         let name = format!("cognito-sender-{}", process::id());
-        let quota = PERIOD * SHARE;
+        let period = PERIOD.as_micros();
+        let quota = format!("{:.0}", PERIOD.as_secs_f64() * 1e6 * SHARE);
         let first = Path::new("/sys/fs/cgroup/cpu").join(&name);
         let second = Path::new("/sys/fs/cgroup").join(&name);
-        for (folder, settings) in [
-            (
-                first,
-                vec![
-                    ("cpu.cfs_period_us", format!("{PERIOD:.0}")),
-                    ("cpu.cfs_quota_us", format!("{quota:.0}")),
-                ],
-            ),
-            (second, vec![("cpu.max", format!("{quota:.0} {PERIOD:.0}"))]),
-        ] {
-            if std::fs::create_dir(&folder).is_err() {
-                continue;
-            }
-            let limit = Self(folder);
-            let set = |(file, value)| std::fs::write(limit.0.join(file), value);
-            if settings.into_iter().map(set).all(|set| set.is_ok()) {
-                return Some(limit);
-            }
+        if std::fs::create_dir(&first).is_ok() {
+            let share = ("cpu.cfs_quota_us", quota);
+            let limit = Self {
+                folder: first,
+                share,
+            };
+            let written =
+                std::fs::write(limit.folder.join("cpu.cfs_period_us"), period.to_string());
+            return written.is_ok().then_some(limit);
         }
-        left_out("the share of a core")
+        std::fs::create_dir(&second).ok()?;
+        let share = ("cpu.max", format!("{quota} {period}"));
+        Some(Self {
+            folder: second,
+            share,
+        })
     }
 
-    /// A shell that joins it and becomes the program: a millisecond, for all.
-    fn wrapped(&self) -> Vec<String> {
-        let join = format!("echo $$ >{}/cgroup.procs; exec \"$@\"", self.0.display());
-        ["sh", "-c", &join, "sh"].map(str::to_owned).to_vec()
+    /// Starts a program in it, and tells when. A shell joins, which takes ten
+    /// milliseconds, says so, and becomes the program when it gets a line.
+    fn start(
+        &self,
+        program: &[String],
+        aws: &StandIn,
+        endpoint: &str,
+        more: &[(&str, &str)],
+    ) -> (Process, Instant) {
+        let join = "echo $$ >$0/cgroup.procs; echo; read line; exec \"$@\" >/dev/null";
+        let folder = self.folder.to_str().unwrap();
+        let shell = ["taskset", "-c", "0", "sh", "-c", join, folder].map(str::to_owned);
+        let mut command = rig::command(&shell, program, aws, endpoint, more);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let said = child.stdout.take().unwrap().read(&mut [0]);
+        assert_eq!(said.unwrap(), 1);
+        let begin = Instant::now();
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        (Process(child), begin)
+    }
+
+    /// From now on the process has its share, all its threads together.
+    fn hold(&self) {
+        let (file, share) = &self.share;
+        std::fs::write(self.folder.join(file), share).unwrap();
     }
 }
 
 impl Drop for Limit {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
+        let _ = std::fs::remove_dir(&self.folder);
     }
 }
 
@@ -597,7 +647,7 @@ fn megabytes(process: u32, what: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let value = status.lines().find_map(|line| line.strip_prefix(what));
     let kilobytes = value.unwrap().trim().trim_end_matches(" kB");
-    kilobytes.parse::<f64>().unwrap() / 1000.0
+    kilobytes.parse::<f64>().unwrap() * 1024.0 / 1e6
 }
 
 fn machine() -> String {

@@ -144,7 +144,8 @@ async fn many_at_once_ask_once() {
 
 #[tokio::test]
 async fn probes_begin_before_the_first_event() {
-    let function = Function::start(sandboxed(), &[]);
+    let ahead = [("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency")];
+    let function = Function::start(sandboxed(), &ahead);
     let asked = |operation: &'static str| {
         let aws = &function.aws;
         async move {
@@ -163,15 +164,31 @@ async fn probes_begin_before_the_first_event() {
 }
 
 #[tokio::test]
-async fn a_start_for_an_event_asks_what_that_event_needs() {
-    let on_demand = [("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")];
-    let function = Function::start(sandboxed(), &on_demand);
-    let sms = to(event("CustomSMSSender_SignUp"), "+12065550111");
-    assert_eq!(function.response(&sms).await["outcome"], "sent");
-    let asked = |operation| function.aws.calls(operation).count;
-    assert_eq!(asked("ListSMSSandboxPhoneNumbers"), 1);
-    assert_eq!(asked("ListOriginationNumbers"), 1);
-    assert_eq!(asked("GetAccount"), 0);
+async fn a_start_on_demand_asks_what_its_event_needs() {
+    const SMS: [&str; 2] = ["ListSMSSandboxPhoneNumbers", "ListOriginationNumbers"];
+    const EMAIL: [&str; 1] = ["GetAccount"];
+    for (sent, asked, not_asked) in [
+        (
+            to(event("CustomSMSSender_SignUp"), "+12065550111"),
+            &SMS[..],
+            &EMAIL[..],
+        ),
+        (
+            to(event("CustomEmailSender_SignUp"), "friend@example.org"),
+            &EMAIL,
+            &SMS,
+        ),
+    ] {
+        let on_demand = [("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")];
+        let function = Function::start(sandboxed(), &on_demand);
+        assert_eq!(function.response(&sent).await["outcome"], "sent");
+        for operation in asked {
+            assert_eq!(function.aws.calls(operation).count, 1, "{operation}");
+        }
+        for operation in not_asked {
+            assert_eq!(function.aws.calls(operation).count, 0, "{operation}");
+        }
+    }
 }
 
 #[tokio::test]

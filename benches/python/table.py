@@ -37,6 +37,8 @@ for row in range(int(sys.argv[1])):
     )
 # Or Python would look through all rows again and again.
 gc.freeze()
+# One request at a time: moto's own server runs them side by side, and then lets two conditional
+# writes of a row both succeed.
 server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app))
 print(server.server_port, flush=True)
 server.serve_forever()

@@ -62,33 +62,43 @@ impl Process {
         endpoint: &str,
         more: &[(&str, &str)],
     ) -> Self {
-        let line: Vec<&String> = wrapped.iter().chain(program).collect();
-        let child = Command::new(line[0])
-            .args(&line[1..])
-            .env_clear()
-            .env("PATH", environment("PATH").unwrap_or_default())
-            .env("AWS_LAMBDA_RUNTIME_API", aws.runtime_api())
-            .env("AWS_LAMBDA_FUNCTION_NAME", "cost")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-            .env("AWS_ENDPOINT_URL", endpoint)
-            .env("AWS_REGION", "us-east-1")
-            // The name that Python knows.
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            // The SDK for Node warns of its own future.
-            .env("NODE_NO_WARNINGS", "1")
-            .env("AWS_ACCESS_KEY_ID", "local")
-            .env("AWS_SECRET_ACCESS_KEY", "local")
-            .env("KMS_KEY_ARN", KEY_ARN)
-            .env("EMAIL_FROM", "Acme <no-reply@example.com>")
-            .envs(more.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
+        let mut command = command(wrapped, program, aws, endpoint, more);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self(command.spawn().unwrap())
     }
+}
+
+/// What starts a program, in the environment of a function.
+pub(crate) fn command(
+    wrapped: &[String],
+    program: &[String],
+    aws: &StandIn,
+    endpoint: &str,
+    more: &[(&str, &str)],
+) -> Command {
+    let line: Vec<&String> = wrapped.iter().chain(program).collect();
+    let mut command = Command::new(line[0]);
+    command
+        .args(&line[1..])
+        .env_clear()
+        .env("PATH", environment("PATH").unwrap_or_default())
+        .env("AWS_LAMBDA_RUNTIME_API", aws.runtime_api())
+        .env("AWS_LAMBDA_FUNCTION_NAME", "cost")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_REGION", "us-east-1")
+        // The name that Python knows.
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        // The SDK for Node warns of its own future.
+        .env("NODE_NO_WARNINGS", "1")
+        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_SECRET_ACCESS_KEY", "local")
+        .env("KMS_KEY_ARN", KEY_ARN)
+        .env("EMAIL_FROM", "Acme <no-reply@example.com>")
+        .envs(more.iter().copied());
+    command
 }
 
 impl Drop for Process {

@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
     };
     let clients = Clients::new(&config).await;
     let sender = Arc::new(Sender::new(config, clients).await);
-    if !an_event_waits() {
+    if !is_on_demand() {
         sender.start_probes(&[Channel::Sms, Channel::Email]);
     }
     let handler = service_fn(move |event| answer(Arc::clone(&sender), event));
@@ -50,12 +50,13 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether Lambda starts this for an event that it has ("Defined runtime
-/// environment variables"), not ahead of any, as with provisioned concurrency.
+/// Whether Lambda starts this, as a rule, for an event that it has, not ahead of
+/// any as with provisioned concurrency ("Defined runtime environment variables").
 /// That event asks the account what its own channel needs, beside the opening of
-/// its code: the other channel's questions would take a part of a small share of
-/// a core, and of what the account answers, which is one such question a second.
-fn an_event_waits() -> bool {
+/// its code, and is answered as soon as with all asked before (docs/cost.md). The
+/// other channel's questions would use up the account's rate: SES answers one of
+/// them a second, SNS lists numbers once a second.
+fn is_on_demand() -> bool {
     environment("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() == Some("on-demand")
 }
 
