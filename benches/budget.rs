@@ -37,9 +37,9 @@ async fn main() -> ExitCode {
     let folder = Folder::new("budget");
     let tls = Authority::new(&folder.0);
     let events = events(EVENTS + 1).await;
-    let start = instructions(&program, &tls, &[]).await;
-    let first = instructions(&program, &tls, &events[..1]).await;
-    let all = instructions(&program, &tls, &events).await;
+    let start = least(&program, &tls, &[]).await;
+    let first = least(&program, &tls, &events[..1]).await;
+    let all = least(&program, &tls, &events).await;
     let measured = [
         ("bytes", size(&program)),
         ("start", start),
@@ -91,6 +91,15 @@ const TOLERANCE: f64 = 2.0;
 #[expect(clippy::cast_precision_loss, reason = "a tenth of a percent")]
 fn percent(value: u64, recorded: u64) -> f64 {
     (value as f64 / recorded as f64 - 1.0) * 100.0
+}
+
+/// Of three runs: what threads do at the same time may meet, and then cost more.
+async fn least(program: &Path, tls: &Authority, events: &[Value]) -> u64 {
+    let mut least = u64::MAX;
+    for _ in 0..3 {
+        least = least.min(instructions(program, tls, events).await);
+    }
+    least
 }
 
 /// Of a start and the events, by callgrind.
