@@ -271,15 +271,15 @@ impl Measured {
     ) {
         let aws = StandIn::start(Options::default()).unwrap();
         let mut more = vec![("DATA_KEY", data_key)];
-        let root = around
+        let roots = around
             .tls
-            .map(|tls| tls.root().to_str().unwrap().to_owned());
+            .map(|tls| tls.roots().to_str().unwrap().to_owned());
         let mut endpoint = aws.endpoint();
-        if let (Some(tls), Some(root)) = (around.tls, &root) {
+        if let (Some(tls), Some(roots)) = (around.tls, &roots) {
             endpoint = tls.before(&endpoint).await;
             more.extend([
-                ("AWS_CA_BUNDLE", root.as_str()),
-                ("NODE_EXTRA_CA_CERTS", root),
+                ("AWS_CA_BUNDLE", roots.as_str()),
+                ("NODE_EXTRA_CA_CERTS", roots),
             ]);
         }
         let asked = aws.asked();

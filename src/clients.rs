@@ -36,7 +36,7 @@ const KMS_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// A client that is made when it is first used.
 ///
-/// To make one takes 0.4 million instructions, a fifth of a start (callgrind):
+/// To make one takes 0.4 million instructions, a sixth of a start (callgrind):
 /// the crate of each service parses AWS's list of partitions for itself. A message
 /// by SMS needs no Cognito, and without `LEDGER_TABLE` no DynamoDB.
 #[derive(Clone)]
