@@ -13,8 +13,6 @@
 )]
 
 mod rig;
-#[path = "rig/tls.rs"]
-mod tls;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -24,8 +22,8 @@ use cognito_sender::config::environment;
 use cognito_sender::local::{Options, StandIn};
 use serde_json::Value;
 
+use rig::tls::Authority;
 use rig::{Folder, Process, answered, built, events, size};
-use tls::Authority;
 
 const FILE: &str = "benches/budget.json";
 /// Warm events of the longer run.

@@ -27,8 +27,6 @@
 )]
 
 mod rig;
-#[path = "rig/tls.rs"]
-mod tls;
 
 use std::hint::black_box;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -46,8 +44,8 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use rig::tls::Authority;
 use rig::{Folder, Process, answered, built, events, size};
-use tls::Authority;
 
 /// Warm events a start.
 const EVENTS: usize = 25;
@@ -567,33 +565,26 @@ fn messages() {
 /// waits would hold a part of the share that another needs.
 struct Limit {
     folder: PathBuf,
-    /// Where its share of a core is written, and how.
-    share: (&'static str, String),
+    /// What gives it its share of a core: files in it, and what they then say.
+    share: Vec<(&'static str, String)>,
 }
 
 impl Limit {
-    /// `None` where it may not be made.
+    /// `None` where it may not be made, or has no share to give.
     fn new() -> Option<Self> {
         let name = format!("cognito-sender-{}", process::id());
-        let period = PERIOD.as_micros();
+        let period = PERIOD.as_micros().to_string();
         let quota = format!("{:.0}", PERIOD.as_secs_f64() * 1e6 * SHARE);
-        let first = Path::new("/sys/fs/cgroup/cpu").join(&name);
-        let second = Path::new("/sys/fs/cgroup").join(&name);
-        if std::fs::create_dir(&first).is_ok() {
-            let share = ("cpu.cfs_quota_us", quota);
-            let limit = Self {
-                folder: first,
-                share,
-            };
-            let written =
-                std::fs::write(limit.folder.join("cpu.cfs_period_us"), period.to_string());
-            return written.is_ok().then_some(limit);
-        }
-        std::fs::create_dir(&second).ok()?;
-        let share = ("cpu.max", format!("{quota} {period}"));
-        Some(Self {
-            folder: second,
-            share,
+        let second = vec![("cpu.max", format!("{quota} {period}"))];
+        let first = vec![("cpu.cfs_period_us", period), ("cpu.cfs_quota_us", quota)];
+        let versions = [("/sys/fs/cgroup/cpu", first), ("/sys/fs/cgroup", second)];
+        versions.into_iter().find_map(|(root, share)| {
+            let folder = Path::new(root).join(&name);
+            std::fs::create_dir(&folder).ok()?;
+            let limit = Self { folder, share };
+            let mut files = limit.share.iter();
+            let given = files.all(|(file, _)| limit.folder.join(file).exists());
+            given.then_some(limit)
         })
     }
 
@@ -621,8 +612,9 @@ impl Limit {
 
     /// From now on the process has its share, all its threads together.
     fn hold(&self) {
-        let (file, share) = &self.share;
-        std::fs::write(self.folder.join(file), share).unwrap();
+        for (file, value) in &self.share {
+            std::fs::write(self.folder.join(file), value).unwrap();
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Programs behind a Runtime API and an AWS stand-in, both on loopback, and what
 //! the kernel counted of them.
 
+pub(crate) mod tls;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
